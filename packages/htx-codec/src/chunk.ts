@@ -1,0 +1,254 @@
+import { type Bytes, byteLength, readVarint, varintLength, writeVarint } from '@aiv/transport-api'
+import { ChunkError } from './errors.js'
+
+/*
+ * Payload of a DATA frame (docs/wire/htx-frame.md): chunks, one after another. Varints are those of RFC 9000 section 16.
+ *
+ *   varint  message number × 2 + final    numbers rise by one per sender, from 1; 0 is padding, which is always final
+ *   varint  length                        of the bytes that follow
+ *   varint  total length                  only where a message opens that is not complete in this chunk; above `length`
+ *   bytes
+ */
+
+/** Most bytes that a chunk's head takes: three varints. */
+export const MAX_CHUNK_HEADER_BYTES = 24
+/** Message numbers stay below 2^52, so that number × 2 + final is a safe integer. */
+export const MAX_MESSAGE_NUMBER = 2 ** 52 - 1
+/** The number that padding goes under. */
+export const PADDING_NUMBER = 0
+
+/** What stands before the bytes of a chunk. */
+export interface ChunkHead {
+  /** 1 to {@link MAX_MESSAGE_NUMBER}, or 0 for padding. */
+  readonly number: number
+  /** The message, or the padding, ends with this chunk. */
+  readonly final: boolean
+  /** Bytes in this chunk. Zero only in a final one. */
+  readonly length: number
+  /** Bytes in the whole message: given where a message opens that is not complete in this chunk, and nowhere else. */
+  readonly total?: number | undefined
+}
+
+/** Bytes that {@link writeChunkHeader} will use. */
+export function chunkHeaderLength(head: ChunkHead): number {
+  const both = varintLength(head.number * 2) + varintLength(head.length)
+  return head.total === undefined ? both : both + varintLength(head.total)
+}
+
+/**
+ * Writes the head of a chunk at `offset` and returns the offset after it, where its bytes go. What the peer would
+ * refuse (see {@link readChunks}) is the caller's to avoid.
+ * @throws ArgumentError when a value is no integer within its range.
+ */
+export function writeChunkHeader(target: Uint8Array, offset: number, head: ChunkHead): number {
+  let at = writeVarint(target, offset, head.number * 2 + (head.final ? 1 : 0))
+  at = writeVarint(target, at, head.length)
+  return head.total === undefined ? at : writeVarint(target, at, head.total)
+}
+
+/** Where {@link readChunks} puts what it finds. */
+export interface ChunkSink {
+  /** Whether chunks of this message came before, and its final one did not: then no total length stands in the head. */
+  isOpen(number: number): boolean
+  /** A whole message in one chunk, lying in one piece at `bytes[start, end)`: the way of most messages. */
+  onMessage(number: number, bytes: Uint8Array, start: number, end: number): void
+  /**
+   * The head of any other chunk. `total` is the length of the whole message where one opens here (equal to `length` when
+   * it also ends here), and `undefined` where one goes on.
+   */
+  onChunkStart(number: number, final: boolean, length: number, total: number | undefined): void
+  /** Its bytes in order, as views; none when it is empty. */
+  onChunkBytes(bytes: Uint8Array): void
+  onChunkEnd(): void
+  /** Padding of so many bytes, which are skipped. It counts against flow control as any chunk. */
+  onPadding(length: number): void
+}
+
+/**
+ * Reads the chunks of one DATA payload, which may lie in several pieces split anywhere. Nothing is copied and nothing
+ * kept between calls.
+ *
+ * Whatever is handed to `sink` lies whole within the payload. Whether a number may open, whether the chunks of a message
+ * add up to its total, and what it may cost is the sink's to judge; what it throws leaves this function at once.
+ *
+ * @throws ChunkError CHUNK_MALFORMED, after the chunks before the fault were delivered: a head or a chunk that goes
+ * beyond the payload, an empty chunk that is not final, padding that is not final, a total that is not above the length
+ * of its first chunk, or a number above 2^53 − 1.
+ */
+export function readChunks(payload: Bytes, sink: ChunkSink): void {
+  if (payload instanceof Uint8Array) return readPiece(payload, sink)
+  const [only] = payload
+  if (only !== undefined && payload.length === 1) return readPiece(only, sink)
+  readPieces(payload, sink)
+}
+
+/** The fast way: everything in one piece. */
+function readPiece(bytes: Uint8Array, sink: ChunkSink): void {
+  const end = bytes.length
+  let at = 0
+  while (at < end) {
+    const key = readVarint(bytes, at)
+    if (key < 0) throw cutOff()
+    at += 1 << ((bytes[at] as number) >>> 6)
+    const length = readVarint(bytes, at)
+    if (length < 0) throw cutOff()
+    at += 1 << ((bytes[at] as number) >>> 6)
+    const final = key % 2 === 1
+    const number = (key - (final ? 1 : 0)) / 2
+    if (final && number !== PADDING_NUMBER) {
+      const next = at + length
+      if (next > end) throw cutOff()
+      if (sink.isOpen(number)) deliver(sink, number, true, undefined, bytes, at, next)
+      else sink.onMessage(number, bytes, at, next)
+      at = next
+      continue
+    }
+    if (final) {
+      if (at + length > end) throw cutOff()
+      sink.onPadding(length)
+      at += length
+      continue
+    }
+    if (length === 0 || number === PADDING_NUMBER) throw neverEnds(number)
+    let total: number | undefined
+    if (!sink.isOpen(number)) {
+      total = readVarint(bytes, at)
+      if (total < 0) throw cutOff()
+      if (total <= length) throw totalTooSmall()
+      at += 1 << ((bytes[at] as number) >>> 6)
+    }
+    const next = at + length
+    if (next > end) throw cutOff()
+    deliver(sink, number, false, total, bytes, at, next)
+    at = next
+  }
+}
+
+function deliver(
+  sink: ChunkSink,
+  number: number,
+  final: boolean,
+  total: number | undefined,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  sink.onChunkStart(number, final, end - start, total)
+  if (end > start) sink.onChunkBytes(bytes.subarray(start, end))
+  sink.onChunkEnd()
+}
+
+/** The way for a payload in several pieces: heads are gathered, since a border may go through one. */
+function readPieces(pieces: readonly Uint8Array[], sink: ChunkSink): void {
+  const cursor = new PieceCursor(pieces)
+  const scratch = new Uint8Array(MAX_CHUNK_HEADER_BYTES)
+  while (cursor.left > 0) {
+    const gathered = cursor.peek(scratch)
+    const key = readVarint(gathered, 0)
+    if (key < 0) throw cutOff()
+    let at = 1 << ((gathered[0] as number) >>> 6)
+    const length = readVarint(gathered, at)
+    if (length < 0) throw cutOff()
+    at += 1 << ((gathered[at] as number) >>> 6)
+    const final = key % 2 === 1
+    const number = (key - (final ? 1 : 0)) / 2
+    if (!final && (length === 0 || number === PADDING_NUMBER)) throw neverEnds(number)
+    const open = number !== PADDING_NUMBER && sink.isOpen(number)
+    let total: number | undefined = open ? undefined : length
+    if (!final && !open) {
+      total = readVarint(gathered, at)
+      if (total < 0) throw cutOff()
+      if (total <= length) throw totalTooSmall()
+      at += 1 << ((gathered[at] as number) >>> 6)
+    }
+    if (at + length > cursor.left) throw cutOff()
+    cursor.skip(at)
+    if (number === PADDING_NUMBER) {
+      sink.onPadding(length)
+      cursor.skip(length)
+    } else if (final && !open && length <= cursor.leftInPiece) {
+      sink.onMessage(number, cursor.piece, cursor.offset, cursor.offset + length)
+      cursor.skip(length)
+    } else {
+      sink.onChunkStart(number, final, length, total)
+      cursor.take(length, sink)
+      sink.onChunkEnd()
+    }
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** A place in a run of bytes that lies in several pieces. */
+class PieceCursor {
+  readonly #pieces: readonly Uint8Array[]
+  #index = -1
+  /** The piece that the next byte is in, and where. */
+  piece: Uint8Array = NOTHING
+  offset = 0
+  /** Bytes up to the end of the last piece. */
+  left: number
+
+  constructor(pieces: readonly Uint8Array[]) {
+    this.#pieces = pieces
+    this.left = byteLength(pieces)
+    this.#settle()
+  }
+
+  get leftInPiece(): number {
+    return this.piece.length - this.offset
+  }
+
+  /** The next bytes, as many as `scratch` takes or there are, without moving on. */
+  peek(scratch: Uint8Array): Uint8Array {
+    const wanted = Math.min(scratch.length, this.left)
+    if (this.leftInPiece >= wanted) return this.piece.subarray(this.offset, this.offset + wanted)
+    let filled = 0
+    let from = this.offset
+    for (let i = this.#index; filled < wanted; i++) {
+      const part = (this.#pieces[i] as Uint8Array).subarray(from, from + wanted - filled)
+      scratch.set(part, filled)
+      filled += part.length
+      from = 0
+    }
+    return scratch.subarray(0, wanted)
+  }
+
+  /** Hands the next `count` bytes to the sink, in as many views as needed. */
+  take(count: number, sink: ChunkSink): void {
+    for (let wanted = count; wanted > 0;) {
+      const size = Math.min(wanted, this.leftInPiece)
+      const view = this.piece.subarray(this.offset, this.offset + size)
+      this.skip(size)
+      wanted -= size
+      sink.onChunkBytes(view)
+    }
+  }
+
+  skip(count: number): void {
+    this.offset += count
+    this.left -= count
+    this.#settle()
+  }
+
+  /** Moves on to the piece that the next byte is in. */
+  #settle(): void {
+    while (this.offset >= this.piece.length && this.#index < this.#pieces.length - 1) {
+      this.offset -= this.piece.length
+      this.#index += 1
+      this.piece = this.#pieces[this.#index] as Uint8Array
+    }
+  }
+}
+
+function cutOff(): ChunkError {
+  return new ChunkError('a chunk goes beyond its frame')
+}
+
+function neverEnds(number: number): ChunkError {
+  return new ChunkError(number === PADDING_NUMBER ? 'padding that is not final' : 'an empty chunk that is not final')
+}
+
+function totalTooSmall(): ChunkError {
+  return new ChunkError('the total length of a message is not above that of its first chunk')
+}
