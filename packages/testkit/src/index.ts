@@ -1,0 +1,4 @@
+export { protocolCoreCompliance, type ProtocolCoreSetup } from './compliance/protocol-core.js'
+export { secureChannelsCompliance, type SecureChannelsSetup, type SecureParty } from './compliance/secure-channels.js'
+export type { ComplianceRunner } from './compliance/runner.js'
+export { ComplianceError } from './compliance/assert.js'
