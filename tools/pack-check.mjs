@@ -1,8 +1,9 @@
 // What npm would publish of one package (the working directory): packs it and looks at the tarball as a consumer gets
 // it. `npx nx pack-check @aiv/core` runs it after the build.
+import { createRequire } from 'node:module'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { spawnSync } from 'node:child_process'
 import { publint } from 'publint'
@@ -66,7 +67,10 @@ async function checkWithPublint(tarball) {
 }
 
 function checkTypes(tarball) {
-  const attw = join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js')
+  const attw = join(
+    dirname(createRequire(import.meta.url).resolve('@arethetypeswrong/cli/package.json')),
+    'dist/index.js',
+  )
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [attw, tarball, '--profile', 'esm-only', '--format', 'ascii', '--no-color', '--no-emoji'],
