@@ -10,3 +10,22 @@ export { HtxSessionError, type HtxSessionErrorCode } from './errors.js'
 // For those who write a shell
 export type { HtxSessionEvent, HtxSessionStart } from './session-events.js'
 export { type Capabilities, HTX_VERSION, encodeCapabilities, decodeCapabilities } from './capabilities.js'
+export type { HtxLink, HtxLinkHandler } from './htx-link.js'
+export {
+  HtxConnection,
+  type HtxConnectionOwner,
+  type HtxConnectionParts,
+  LINK_CLOSE_TIMEOUT_MS,
+} from './htx-connection.js'
+export type { LinkProvider, LinkListener, Listening } from './link-provider.js'
+export { HtxTransport } from './htx-transport.js'
+export type { HtxTransportOptions } from './transport-options.js'
+export {
+  type HalfOpenLimits,
+  type HalfOpenVerdict,
+  HalfOpenTable,
+  defaultHalfOpenLimits,
+  verifyHalfOpenLimits,
+} from './half-open-table.js'
+export { type SourcePrefixes, sourcePrefixes } from './ip-prefix.js'
+export { transportMetricNames } from './transport-metrics.js'

@@ -1,0 +1,105 @@
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { type Address, DialError, TransportError, type TransportProfile } from '@aiv/transport-api'
+import type { Listening, LinkListener, LinkProvider } from '@aiv/htx-session'
+import { DEFAULT_PORT, type VerifiedBetanetOptions } from './options.js'
+import { dialableHosts, htxAddress } from './socket-address.js'
+import { SOCKET_HIGH_WATER_MARK, TcpLink } from './tcp-link.js'
+
+/** TCP sockets as links. */
+export class TcpProvider implements LinkProvider {
+  readonly name = 'betanet'
+  readonly schemes = ['htx']
+  readonly profile: TransportProfile
+  readonly #options: VerifiedBetanetOptions
+
+  constructor(options: VerifiedBetanetOptions, maxMessageBytes: number) {
+    this.#options = options
+    this.profile = Object.freeze({
+      reach: 'internet',
+      largestPacketBytes: maxMessageBytes,
+      datagrams: false,
+      streams: false,
+      // Rough figures of a phone on Wi-Fi, for comparison with radios; nothing was measured here
+      energy: Object.freeze({ idleMilliwatts: 20, microjoulesPerByte: 0.2, millijoulesPerDial: 10 }),
+    })
+  }
+
+  async listen(listener: LinkListener): Promise<Listening | undefined> {
+    const { listen, advertise } = this.#options
+    if (listen === undefined) return undefined
+    const server = createServer({ noDelay: true, highWaterMark: SOCKET_HIGH_WATER_MARK }, (socket) =>
+      listener.onLink(new TcpLink(socket)),
+    )
+    await listening(server, listen.host, listen.port)
+    server.on('error', (error) => listener.onDown(error))
+    const bound = server.address() as AddressInfo
+    return {
+      get addresses() {
+        if (advertise !== undefined) return advertise
+        return dialableHosts(bound.address).flatMap((host) => htxAddress(host, bound.port) ?? [])
+      },
+      close: () => new Promise((resolve) => server.close(() => resolve())),
+    }
+  }
+
+  dial(address: Address, signal: AbortSignal): Promise<TcpLink> {
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted()
+      const { host, port = DEFAULT_PORT } = address
+      const socket: Socket = connect({ host, port, noDelay: true, highWaterMark: SOCKET_HIGH_WATER_MARK } as DialTarget)
+      const settle = (): void => {
+        signal.removeEventListener('abort', onAbort)
+        socket.removeListener('error', onError)
+        socket.removeListener('connect', onConnect)
+      }
+      const onAbort = (): void => {
+        settle()
+        socket.on('error', () => undefined)
+        socket.destroy()
+        reject(signal.reason as Error)
+      }
+      const onError = (error: Error): void => {
+        settle()
+        socket.destroy()
+        const where = htxAddress(host, port) ?? host
+        reject(new DialError('DIAL_REFUSED', `${where}: ${error.message}`, { cause: error, retryable: true }))
+      }
+      const onConnect = (): void => {
+        settle()
+        resolve(new TcpLink(socket))
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      socket.once('error', onError)
+      socket.once('connect', onConnect)
+    })
+  }
+}
+
+/** `highWaterMark` reaches the stream, but is missing from the published types of `connect`. */
+type DialTarget = Parameters<typeof connect>[0] & { host: string; port: number }
+
+function listening(server: Server, host: string | undefined, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, host, port))
+    server.once('error', onError)
+    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      server.removeListener('error', onError)
+      resolve()
+    })
+  })
+}
+
+/** What the platform says of a listener that did not come up, as a code and what to do about it. */
+export function listenError(error: NodeJS.ErrnoException, host: string | undefined, port: number): TransportError {
+  const where = `${host ?? '*'}:${port}`
+  const cause = { cause: error }
+  if (error.code === 'EADDRINUSE') {
+    const message = `${where} is taken: another program listens there. Stop it, or choose another port (0 takes a free one)`
+    return new TransportError('TRANSPORT_PORT_TAKEN', message, cause)
+  }
+  if (error.code === 'EACCES' || error.code === 'EPERM') {
+    const message = `no permission to listen on ${where}: ports below 1024 are for root. Choose a higher port`
+    return new TransportError('TRANSPORT_PERMISSION', message, cause)
+  }
+  return new TransportError('TRANSPORT_UNAVAILABLE', `cannot listen on ${where}: ${error.message}`, cause)
+}

@@ -1,0 +1,206 @@
+import { ArgumentError, type Millis } from '@aiv/transport-api'
+import { sourcePrefixes } from './ip-prefix.js'
+
+/** How many unfinished handshakes a listener holds, and how fast new ones may come. docs/wire/htx.md, Limits. */
+export interface HalfOpenLimits {
+  /** From one IPv4 address or IPv6 /64. @defaultValue 16 */
+  readonly perHost: number
+  /** From one IPv4 /24 or IPv6 /48. @defaultValue 64 */
+  readonly perNetwork: number
+  /** In all. @defaultValue 1024 */
+  readonly total: number
+  /** Of `total`: places that only known addresses may take. @defaultValue 256 */
+  readonly reservedForKnown: number
+  /** New handshakes per second from one IPv4 address or IPv6 /64, on average. `Infinity`: not limited. @defaultValue 20 */
+  readonly handshakesPerSecond: number
+  /** How many of them may come at once. @defaultValue 40 */
+  readonly handshakeBurst: number
+  /** Sources whose rate is remembered; when full, the one unseen for longest is forgotten. @defaultValue 8192 */
+  readonly rememberedHosts: number
+}
+
+/** The limits of docs/wire/htx.md. */
+export const defaultHalfOpenLimits: Readonly<HalfOpenLimits> = Object.freeze({
+  perHost: 16,
+  perNetwork: 64,
+  total: 1024,
+  reservedForKnown: 256,
+  handshakesPerSecond: 20,
+  handshakeBurst: 40,
+  rememberedHosts: 8192,
+})
+
+/** @throws ArgumentError unless every limit can hold. */
+export function verifyHalfOpenLimits(limits: Partial<HalfOpenLimits> = {}): HalfOpenLimits {
+  const all = { ...defaultHalfOpenLimits, ...limits }
+  const { handshakesPerSecond, reservedForKnown, ...counts } = all
+  for (const [name, value] of Object.entries(counts)) {
+    if (!Number.isSafeInteger(value) || value < 1) throw new ArgumentError(`${name}: ${value} is no count from 1`)
+  }
+  if (!Number.isSafeInteger(reservedForKnown) || reservedForKnown < 0 || reservedForKnown >= all.total) {
+    throw new ArgumentError(`reservedForKnown: ${reservedForKnown} is not from 0 to below total (${all.total})`)
+  }
+  if (!(handshakesPerSecond > 0)) throw new ArgumentError(`handshakesPerSecond: ${handshakesPerSecond} is not above 0`)
+  return all
+}
+
+/**
+ * What to do with a newcomer. `admit`: take it, and close `evicted` if there is one. `refuse`: its source opens
+ * handshakes too fast; close it without a word.
+ */
+export type HalfOpenVerdict<Entry> =
+  { readonly verdict: 'admit'; readonly evicted: Entry | undefined } | { readonly verdict: 'refuse' }
+
+interface Slot<Entry> {
+  readonly entry: Entry
+  readonly host: string
+  readonly network: string
+  readonly known: boolean
+}
+
+interface Bucket {
+  tokens: number
+  at: Millis
+}
+
+/**
+ * Which unfinished handshakes a listener keeps. Decides only; whoever owns the links closes them.
+ *
+ * A full table never turns a newcomer away: it evicts the oldest of the fullest prefix, so that whoever floods pays for
+ * the flood. Only the rate of one source refuses. docs/decisions/0140-half-open-limits.md
+ */
+export class HalfOpenTable<Entry> {
+  readonly #limits: HalfOpenLimits
+  /** All slots, oldest first. */
+  readonly #slots = new Map<Entry, Slot<Entry>>()
+  readonly #hosts = new Map<string, Set<Slot<Entry>>>()
+  readonly #networks = new Map<string, Set<Slot<Entry>>>()
+  /** Least recently used first. */
+  readonly #buckets = new Map<string, Bucket>()
+  #unknown = 0
+
+  constructor(limits: HalfOpenLimits = defaultHalfOpenLimits) {
+    this.#limits = limits
+  }
+
+  /** Unfinished handshakes held now. */
+  get size(): number {
+    return this.#slots.size
+  }
+
+  /** Sources whose rate is remembered now. */
+  get rememberedHosts(): number {
+    return this.#buckets.size
+  }
+
+  /**
+   * A new link from `address` asks for a place. `known`: a handshake from there succeeded before, so it may use the
+   * reserved places.
+   */
+  admit(now: Millis, address: string | undefined, known: boolean, entry: Entry): HalfOpenVerdict<Entry> {
+    const { host, network } = sourcePrefixes(address)
+    if (!this.#takeToken(now, host)) return { verdict: 'refuse' }
+    const victim = this.#victim(host, network, known)
+    if (victim !== undefined) this.remove(victim.entry)
+    this.#insert({ entry, host, network, known })
+    return { verdict: 'admit', evicted: victim?.entry }
+  }
+
+  /** The handshake ended, one way or the other. Does nothing for an entry that is not here. */
+  remove(entry: Entry): void {
+    const slot = this.#slots.get(entry)
+    if (slot === undefined) return
+    this.#slots.delete(entry)
+    drop(this.#hosts, slot.host, slot)
+    drop(this.#networks, slot.network, slot)
+    if (!slot.known) this.#unknown--
+  }
+
+  #insert(slot: Slot<Entry>): void {
+    this.#slots.set(slot.entry, slot)
+    put(this.#hosts, slot.host, slot)
+    put(this.#networks, slot.network, slot)
+    if (!slot.known) this.#unknown++
+  }
+
+  /** At most one has to go: every insertion adds one, and all limits held before it. */
+  #victim(host: string, network: string, known: boolean): Slot<Entry> | undefined {
+    const { perHost, perNetwork, total, reservedForKnown } = this.#limits
+    const ofHost = this.#hosts.get(host)
+    if (ofHost !== undefined && ofHost.size >= perHost) return first(ofHost)
+    const ofNetwork = this.#networks.get(network)
+    if (ofNetwork !== undefined && ofNetwork.size >= perNetwork) return this.#oldestOfFullest(ofNetwork)
+    if (!known && this.#unknown >= total - reservedForKnown) return this.#oldestOfFullest(this.#unknownSlots())
+    if (this.#slots.size < total) return undefined
+    // A known address is given up only when there is nobody else
+    return this.#oldestOfFullest(this.#unknown > 0 ? this.#unknownSlots() : this.#slots.values())
+  }
+
+  *#unknownSlots(): Iterable<Slot<Entry>> {
+    for (const slot of this.#slots.values()) if (!slot.known) yield slot
+  }
+
+  /** Oldest slot of whichever host has most among `slots`, which come oldest first. At most `total` steps. */
+  #oldestOfFullest(slots: Iterable<Slot<Entry>>): Slot<Entry> | undefined {
+    // By network first: one that owns a /48 spreads over its /64s
+    const inNetwork = new Map<string, number>()
+    const inHost = new Map<string, number>()
+    const all = [...slots]
+    for (const { host, network } of all) {
+      inNetwork.set(network, (inNetwork.get(network) ?? 0) + 1)
+      inHost.set(host, (inHost.get(host) ?? 0) + 1)
+    }
+    const network = fullest(inNetwork)
+    const rest = all.filter((slot) => slot.network === network)
+    const host = fullest(new Map(rest.map((slot) => [slot.host, inHost.get(slot.host) ?? 0])))
+    return rest.find((slot) => slot.host === host)
+  }
+
+  #takeToken(now: Millis, host: string): boolean {
+    const { handshakesPerSecond, handshakeBurst, rememberedHosts } = this.#limits
+    if (handshakesPerSecond === Infinity) return true
+    const bucket = this.#buckets.get(host) ?? { tokens: handshakeBurst, at: now }
+    bucket.tokens = Math.min(handshakeBurst, bucket.tokens + ((now - bucket.at) / 1000) * handshakesPerSecond)
+    bucket.at = now
+    this.#buckets.delete(host)
+    if (this.#buckets.size >= rememberedHosts) {
+      // Forgetting gives that source its burst again; who owns so many prefixes has as many bursts anyway
+      const oldest = first(this.#buckets.keys())
+      if (oldest !== undefined) this.#buckets.delete(oldest)
+    }
+    this.#buckets.set(host, bucket)
+    if (bucket.tokens < 1) return false
+    bucket.tokens -= 1
+    return true
+  }
+}
+
+function put<T>(map: Map<string, Set<T>>, key: string, value: T): void {
+  const set = map.get(key)
+  if (set === undefined) map.set(key, new Set([value]))
+  else set.add(value)
+}
+
+function drop<T>(map: Map<string, Set<T>>, key: string, value: T): void {
+  const set = map.get(key)
+  set?.delete(value)
+  if (set?.size === 0) map.delete(key)
+}
+
+function first<T>(values: Iterable<T>): T | undefined {
+  for (const value of values) return value
+  return undefined
+}
+
+/** The key with the largest count, the earliest inserted among equals. */
+function fullest(counts: ReadonlyMap<string, number>): string | undefined {
+  let best: string | undefined
+  let most = 0
+  for (const [key, count] of counts) {
+    if (count > most) {
+      best = key
+      most = count
+    }
+  }
+  return best
+}

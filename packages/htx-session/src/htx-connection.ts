@@ -1,0 +1,306 @@
+import {
+  type AivError,
+  ArgumentError,
+  type Bytes,
+  type Clock,
+  type CloseReason,
+  type Connection,
+  type ConnectionHandler,
+  type ConnectionStats,
+  type Millis,
+  type PacketInfo,
+  type Path,
+  type PeerIdentity,
+  type SendOptions,
+  type SendResult,
+  type Timer,
+} from '@aiv/transport-api'
+import type { HtxLink } from './htx-link.js'
+import type { HtxSession } from './session-core.js'
+import type { HtxSessionEvent } from './session-events.js'
+
+/** What an {@link HtxConnection} is made of. */
+export interface HtxConnectionParts {
+  /** `Transport.name`. */
+  readonly transport: string
+  readonly direction: 'dialled' | 'accepted'
+  readonly session: HtxSession
+  readonly link: HtxLink
+  readonly clock: Clock
+  readonly path: Path
+  readonly owner: HtxConnectionOwner
+}
+
+/** Whoever made the connection; told what happens before anybody is attached, and when all is over. */
+export interface HtxConnectionOwner {
+  /** Both sides are proven: the connection may be handed out. Not called when the handshake failed. */
+  onEstablished(connection: HtxConnection): void
+  /** It closed, before or after it was established. `error` says more where there is more to say. */
+  onClosed(connection: HtxConnection, reason: CloseReason, error: AivError | undefined): void
+  /** The link is gone as well; the last call. */
+  onDown(connection: HtxConnection): void
+}
+
+/** How long a link may take to send its last bytes and to close, in ms; then it is cut. docs/wire/htx.md, CLOSE. */
+export const LINK_CLOSE_TIMEOUT_MS = 2000
+
+const reliable: PacketInfo = Object.freeze({ delivery: 'reliable', early: false })
+
+/**
+ * The shell around one {@link HtxSession}: moves bytes between it and one {@link HtxLink}, keeps its one timer, and
+ * tells its events. It decides nothing.
+ *
+ * After anything that touched the session, {@link HtxConnection.#drive} gives out all events, then writes until the
+ * link is full, until neither has anything left. Calls from within a callback find that loop running and leave the rest
+ * to it; calls from outside schedule one such run at the end of the current turn, which is what gathers small messages
+ * into one frame. No promise, closure or timer is made per packet.
+ */
+export class HtxConnection implements Connection {
+  readonly transport: string
+  readonly direction: 'dialled' | 'accepted'
+  readonly path: Path
+  readonly #session: HtxSession
+  readonly #link: HtxLink
+  readonly #clock: Clock
+  readonly #owner: HtxConnectionOwner
+  #remote: PeerIdentity | undefined
+  #handler: ConnectionHandler | undefined
+  /** Events that nobody is attached for; bounded, since the link is paused meanwhile. */
+  #held: HtxSessionEvent[] = []
+  #driving = false
+  #scheduled = false
+  #writable = true
+  #reading = true
+  /** The session has nothing more to say but its last bytes. */
+  #closed = false
+  #ended = false
+  #down = false
+  #timer: Timer | undefined
+  #timerAt: Millis = 0
+  #linkTimer: Timer | undefined
+  #onceDown: (() => void)[] = []
+
+  constructor(parts: HtxConnectionParts) {
+    this.transport = parts.transport
+    this.direction = parts.direction
+    this.path = parts.path
+    this.#session = parts.session
+    this.#link = parts.link
+    this.#clock = parts.clock
+    this.#owner = parts.owner
+  }
+
+  /** Begins the handshake. Once, by whoever made the connection. */
+  start(): void {
+    this.#link.attach({
+      onInput: (bytes) => {
+        if (this.#closed) return
+        this.#session.handleInput(this.#clock.now(), bytes)
+        this.#drive()
+      },
+      onWritable: () => {
+        this.#writable = true
+        this.#drive()
+      },
+      onClosed: () => this.#onLinkClosed(),
+    })
+    this.#drive()
+  }
+
+  /** Who is there. @throws ArgumentError before the handshake has ended; a connection is not handed out before it. */
+  get remote(): PeerIdentity {
+    if (this.#remote === undefined) throw new ArgumentError('the handshake has not ended: nobody is proven yet')
+    return this.#remote
+  }
+
+  /** True once somebody called {@link attach}. */
+  get attached(): boolean {
+    return this.#handler !== undefined
+  }
+
+  attach(handler: ConnectionHandler): void {
+    if (this.#handler !== undefined) throw new ArgumentError('a connection takes one handler')
+    this.#handler = handler
+    this.#schedule()
+  }
+
+  send(packet: Bytes, options: SendOptions): SendResult {
+    const result = this.#session.send(this.#clock.now(), packet, options)
+    this.#schedule()
+    return result
+  }
+
+  pause(): void {
+    this.#session.pause()
+  }
+
+  resume(): void {
+    this.#session.resume(this.#clock.now())
+    this.#schedule()
+  }
+
+  probe(): void {
+    this.#session.probe(this.#clock.now())
+    this.#schedule()
+  }
+
+  stats(): ConnectionStats {
+    return this.#session.stats(this.#clock.now())
+  }
+
+  close(options?: { readonly code: number; readonly reason: string }): Promise<void> {
+    if (this.#down) return Promise.resolve()
+    const down = new Promise<void>((resolve) => this.#onceDown.push(resolve))
+    this.#session.close(this.#clock.now(), options?.code, options?.reason)
+    this.#drive()
+    return down
+  }
+
+  abort(error: Error): void {
+    if (this.#down) return
+    this.#session.abort(this.#clock.now(), error)
+    // Whoever is told of the end finds the link gone already, also when this is called from a handler
+    this.#ended = true
+    this.#link.destroy()
+    this.#drive()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #schedule(): void {
+    if (this.#driving || this.#scheduled) return
+    this.#scheduled = true
+    queueMicrotask(this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    this.#scheduled = false
+    this.#drive()
+  }
+
+  /** Empties the session into the handler and the link, then re-arms the timer. */
+  #drive(): void {
+    if (this.#driving) return
+    this.#driving = true
+    try {
+      const now = this.#clock.now()
+      do this.#giveOutEvents()
+      while (this.#writeOutput(now))
+    } finally {
+      this.#driving = false
+      this.#settleLink()
+      this.#arm()
+    }
+  }
+
+  /** Events first: what their handlers send then goes out together. */
+  #giveOutEvents(): void {
+    if (this.#handler !== undefined && this.#held.length > 0) {
+      const held = this.#held
+      this.#held = []
+      for (const event of held) this.#deliver(this.#handler, event)
+    }
+    for (let event; (event = this.#session.pollEvent()) !== undefined;) {
+      if (event.type === 'established') {
+        this.#remote = event.remote
+        this.#owner.onEstablished(this)
+        continue
+      }
+      if (event.type === 'closed') {
+        this.#closed = true
+        this.#owner.onClosed(this, event.reason, event.error)
+      }
+      if (this.#handler === undefined) this.#held.push(event)
+      else this.#deliver(this.#handler, event)
+    }
+  }
+
+  #deliver(handler: ConnectionHandler, event: HtxSessionEvent): void {
+    switch (event.type) {
+      case 'packet':
+        return handler.onPacket(event.bytes, reliable)
+      case 'drain':
+        return handler.onDrain(event.lowest)
+      case 'sent':
+        return handler.onSent?.(event.tag)
+      case 'dropped':
+        return handler.onDropped?.(event.tag, event.code)
+      case 'liveness':
+        return handler.onLiveness?.(event.state)
+      case 'closed':
+        return handler.onClosed(event.reason)
+      case 'established':
+    }
+  }
+
+  /** True when something was written, so that there may be more events. */
+  #writeOutput(now: Millis): boolean {
+    let wrote = false
+    while (this.#writable && !this.#ended) {
+      const pieces = this.#session.pollOutput(now)
+      if (pieces === undefined) break
+      this.#writable = this.#link.write(pieces)
+      wrote = true
+    }
+    return wrote
+  }
+
+  /** Lets the link read when somebody takes what comes, and closes it behind the last byte. */
+  #settleLink(): void {
+    if (this.#down) return
+    if (this.#closed && this.#writable && !this.#ended) {
+      this.#ended = true
+      this.#link.end()
+    }
+    if (this.#closed && this.#linkTimer === undefined && !this.#down) {
+      this.#linkTimer = this.#clock.setTimeout(() => this.#link.destroy(), LINK_CLOSE_TIMEOUT_MS)
+    }
+    // A closed session still lets the link read, or the other side's end would not be seen
+    const wanted = this.#closed || (this.#session.wantsInput && (this.#remote === undefined || this.attached))
+    if (wanted === this.#reading) return
+    this.#reading = wanted
+    if (wanted) this.#link.resume()
+    else this.#link.pause()
+  }
+
+  /** A timer that is due too early is left alone: it looks again when it runs. Deadlines move later with every packet. */
+  #arm(): void {
+    const at = this.#session.nextTimeout()
+    if (at === undefined || this.#down) {
+      this.#timer?.clear()
+      this.#timer = undefined
+      return
+    }
+    if (this.#timer !== undefined) {
+      if (this.#timerAt <= at) return
+      this.#timer.clear()
+    }
+    this.#timerAt = at
+    this.#timer = this.#clock.setTimeout(this.#onTimer, Math.max(0, at - this.#clock.now()))
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timer = undefined
+    const now = this.#clock.now()
+    const at = this.#session.nextTimeout()
+    if (at !== undefined && at <= now) this.#session.handleTimeout(now)
+    this.#drive()
+  }
+
+  #onLinkClosed(): void {
+    if (this.#down) return
+    this.#ended = true
+    if (!this.#closed) this.#session.handleEnd(this.#clock.now())
+    this.#drive()
+    this.#down = true
+    this.#linkTimer?.clear()
+    this.#timer?.clear()
+    this.#timer = undefined
+    this.#owner.onDown(this)
+    const waiting = this.#onceDown
+    this.#onceDown = []
+    for (const resolve of waiting) resolve()
+  }
+}

@@ -1,0 +1,430 @@
+import {
+  type Address,
+  type AivError,
+  ArgumentError,
+  type CloseReason,
+  type Connection,
+  DialError,
+  type DialOptions,
+  formatAddress,
+  isNodeId,
+  type NodeId,
+  parseAddress,
+  type Path,
+  type Transport,
+  type TransportComponents,
+  TransportError,
+  type TransportHost,
+  type TransportPolicy,
+  type TransportProfile,
+} from '@aiv/transport-api'
+import { HtxConnection, type HtxConnectionOwner } from './htx-connection.js'
+import type { HtxLink } from './htx-link.js'
+import { HalfOpenTable } from './half-open-table.js'
+import { KnownHosts } from './known-hosts.js'
+import type { Listening, LinkProvider } from './link-provider.js'
+import { sourcePrefixes } from './ip-prefix.js'
+import { TransportMetrics } from './transport-metrics.js'
+import {
+  type HtxTransportOptions,
+  type VerifiedHtxTransportOptions,
+  verifyHtxTransportOptions,
+} from './transport-options.js'
+import { ReassemblyBudget } from './reassembly-budget.js'
+import { HtxSession } from './session-core.js'
+
+/** Header, tag, CRC, and the head of one chunk. */
+const FRAME_OVERHEAD = 24 + 16 + 16
+
+/**
+ * A {@link Transport} of HTX sessions over any links: who may come in, how many at once, dialling with everything that
+ * can go wrong in it, and closing. TCP and WebSocket differ only in the {@link LinkProvider}.
+ */
+export class HtxTransport implements Transport {
+  readonly name: string
+  readonly schemes: readonly string[]
+  readonly profile: TransportProfile
+  readonly #components: TransportComponents
+  readonly #provider: LinkProvider
+  readonly #options: VerifiedHtxTransportOptions
+  readonly #budget: ReassemblyBudget
+  readonly #metrics: TransportMetrics
+  readonly #halfOpen: HalfOpenTable<HtxConnection>
+  readonly #known: KnownHosts
+  /** Everything that holds a link, handshakes included. */
+  readonly #all = new Set<HtxConnection>()
+  /** What was handed out and is not closed. */
+  readonly #established = new Set<HtxConnection>()
+  readonly #dials = new Map<AbortController, Promise<Connection>>()
+  #policy: TransportPolicy | undefined
+  #host: TransportHost | undefined
+  #started = false
+  #starting: Promise<void> | undefined
+  #listening: Listening | undefined
+  #announced: readonly string[] = []
+  #closing: Promise<void> | undefined
+
+  /** @throws ArgumentError for options that cannot be. */
+  constructor(components: TransportComponents, provider: LinkProvider, options: HtxTransportOptions = {}) {
+    this.name = provider.name
+    this.schemes = provider.schemes
+    this.profile = provider.profile
+    this.#components = components
+    this.#provider = provider
+    this.#options = verifyHtxTransportOptions(options)
+    this.#budget = options.reassemblyBudget ?? new ReassemblyBudget()
+    this.#metrics = new TransportMetrics(components.metrics, provider.name)
+    this.#halfOpen = new HalfOpenTable(this.#options.halfOpen)
+    this.#known = new KnownHosts(this.#options.knownHosts)
+  }
+
+  start(host: TransportHost, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#starting ??= this.#start(host, options.signal)
+    const starting = this.#starting
+    if (this.#host !== host) return Promise.reject(new ArgumentError(`${this.name} was started already`))
+    return starting
+  }
+
+  async #start(host: TransportHost, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#closing !== undefined) throw this.#closedError()
+    this.#host = host
+    signal?.throwIfAborted()
+    const listening = await this.#provider.listen({
+      onLink: (link) => this.#accept(link),
+      onDown: (error) => void this.#goDown(error),
+    })
+    this.#listening = listening
+    if (this.#closing !== undefined || signal?.aborted) {
+      await listening?.close()
+      await this.#closeConnections()
+      signal?.throwIfAborted()
+      throw this.#closedError()
+    }
+    this.#started = true
+    this.#announce()
+  }
+
+  async dial(text: string, options: DialOptions): Promise<Connection> {
+    options.signal?.throwIfAborted()
+    const host = this.#host
+    if (host === undefined || !this.#started || this.#closing !== undefined) {
+      throw new DialError('TRANSPORT_CLOSED', `${this.name} is not running`)
+    }
+    const address = this.#parse(text)
+    const expected = expectedNode(address, options.expected)
+    if (expected === this.#components.identity.nodeId) {
+      throw new DialError('IDENTITY_OWN', 'this address names the node itself')
+    }
+    if (!host.admit({ address: text, node: expected })) {
+      throw new DialError('DIAL_DENIED', 'own admission rules say no')
+    }
+    if (this.#established.size >= this.#maxConnections) {
+      throw new DialError('DIAL_DENIED', `${this.#maxConnections} connections are the limit`, { retryable: true })
+    }
+    const stop = new AbortController()
+    const dial = this.#dialUntil(stop, host, address, expected, options)
+    this.#dials.set(stop, dial)
+    try {
+      const connection = await dial
+      this.#metrics.dialled('OK')
+      return connection
+    } catch (error) {
+      this.#metrics.dialled(error instanceof DialError ? error.code : 'DIAL_ABORTED')
+      throw error
+    } finally {
+      this.#dials.delete(stop)
+    }
+  }
+
+  async #dialUntil(
+    stop: AbortController,
+    host: TransportHost,
+    address: Address,
+    expected: NodeId | undefined,
+    { signal, record }: DialOptions,
+  ): Promise<HtxConnection> {
+    const { dialTimeoutMs } = this.#options
+    const onAbort = (): void => stop.abort(signal?.reason)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const timer = this.#components.clock.setTimeout(
+      () => stop.abort(new DialError('DIAL_TIMEOUT', `no connection in ${dialTimeoutMs} ms`, { retryable: true })),
+      dialTimeoutMs,
+    )
+    try {
+      return await this.#connect(stop.signal, host, address, expected, record?.noiseKey)
+    } catch (error) {
+      stop.signal.throwIfAborted()
+      throw error instanceof DialError
+        ? error
+        : new DialError('DIAL_REFUSED', `${address.host} cannot be reached`, { cause: error, retryable: true })
+    } finally {
+      timer.clear()
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** XK when a static key is known. Should the key be out of date, once more with XX and the same expected node. */
+  async #connect(
+    signal: AbortSignal,
+    host: TransportHost,
+    address: Address,
+    expected: NodeId | undefined,
+    remoteStatic: Uint8Array | undefined,
+  ): Promise<HtxConnection> {
+    if (expected !== undefined && remoteStatic !== undefined) {
+      try {
+        return await this.#attempt(signal, host, address, expected, remoteStatic)
+      } catch (error) {
+        if (signal.aborted || !(error instanceof DialError) || error.code !== 'HANDSHAKE_FAILED') throw error
+        this.#components.log.debug('static key refused, trying without', { transport: this.name })
+      }
+    }
+    return this.#attempt(signal, host, address, expected, undefined)
+  }
+
+  async #attempt(
+    signal: AbortSignal,
+    host: TransportHost,
+    address: Address,
+    expected: NodeId | undefined,
+    remoteStatic: Uint8Array | undefined,
+  ): Promise<HtxConnection> {
+    const link = await this.#provider.dial(address, signal)
+    if (signal.aborted) {
+      link.destroy()
+      signal.throwIfAborted()
+    }
+    let onAbort: (() => void) | undefined
+    try {
+      return await new Promise<HtxConnection>((resolve, reject) => {
+        const connection = this.#open(link, 'dialled', expected, remoteStatic, {
+          onEstablished: (established) => {
+            const node = established.remote.nodeId
+            if (host.admit({ address: link.remote, node })) {
+              this.#handOut(established)
+              resolve(established)
+            } else {
+              const denied = new DialError('DIAL_DENIED', 'own admission rules say no')
+              reject(denied)
+              established.abort(denied)
+            }
+          },
+          onClosed: (_, reason, error) => reject(handshakeError(reason, error)),
+          onDown: () => reject(new DialError('HANDSHAKE_FAILED', 'the link closed', { retryable: true })),
+        })
+        onAbort = () => connection.abort(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
+        signal.addEventListener('abort', onAbort, { once: true })
+        connection.start()
+      })
+    } finally {
+      if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  #accept(link: HtxLink): void {
+    const host = this.#host
+    const source = link.remote === undefined ? undefined : parseAddress(link.remote).host
+    if (host === undefined || this.#closing !== undefined) return link.destroy()
+    const refuse = (why: string): void => {
+      this.#metrics.refused(why)
+      link.destroy()
+    }
+    if (!host.admit({ address: link.remote, node: undefined })) return refuse('admission')
+    if (this.#established.size >= this.#maxConnections) return refuse('connections')
+    const prefix = sourcePrefixes(source).host
+    const connection = this.#open(link, 'accepted', undefined, undefined, {
+      onEstablished: (established) => {
+        this.#halfOpen.remove(established)
+        this.#known.add(prefix)
+        this.#welcome(host, established)
+      },
+      onClosed: (closed, reason) => {
+        this.#halfOpen.remove(closed)
+        this.#components.log.debug('accepted connection closed', { transport: this.name, ...reason })
+      },
+      onDown: (closed) => this.#halfOpen.remove(closed),
+    })
+    const now = this.#components.clock.now()
+    const answer = this.#halfOpen.admit(now, source, this.#known.has(prefix), connection)
+    if (answer.verdict === 'refuse') {
+      this.#all.delete(connection)
+      return refuse('rate')
+    }
+    if (answer.evicted !== undefined) {
+      this.#metrics.refused('evicted')
+      answer.evicted.abort(new Error('too many unfinished handshakes'))
+    }
+    connection.start()
+  }
+
+  #welcome(host: TransportHost, connection: HtxConnection): void {
+    const { nodeId } = connection.remote
+    if (!host.admit({ address: connection.path.remote, node: nodeId })) {
+      this.#metrics.refused('admission')
+      return connection.abort(new Error('not admitted'))
+    }
+    if (this.#established.size >= this.#maxConnections) {
+      this.#metrics.refused('connections')
+      return connection.abort(new Error('too many connections'))
+    }
+    this.#handOut(connection)
+    host.onConnection(connection)
+    if (!connection.attached) connection.abort(new ArgumentError('nobody attached to the connection'))
+  }
+
+  #handOut(connection: HtxConnection): void {
+    this.#established.add(connection)
+    this.#metrics.connections(this.#established.size)
+  }
+
+  #open(
+    link: HtxLink,
+    direction: 'dialled' | 'accepted',
+    expected: NodeId | undefined,
+    remoteStatic: Uint8Array | undefined,
+    owner: HtxConnectionOwner,
+  ): HtxConnection {
+    const { clock, secure } = this.#components
+    const options = this.#options.session(this.#policy?.heartbeatIntervalMs)
+    const session = new HtxSession(clock.now(), {
+      role: direction === 'dialled' ? 'initiator' : 'responder',
+      secure,
+      expected,
+      remoteStatic,
+      options,
+      budget: this.#budget,
+      compressor: this.#options.compressor,
+    })
+    const path: Path = Object.freeze({
+      hops: 1,
+      maxPacketBytes: options.maxMessageBytes,
+      unsegmentedBytes: options.maxFrameBytes - FRAME_OVERHEAD,
+      maxDatagramBytes: 0,
+      metered: false,
+      local: link.local,
+      remote: link.remote,
+    })
+    const connection = new HtxConnection({
+      transport: this.name,
+      direction,
+      session,
+      link,
+      clock,
+      path,
+      owner: {
+        onEstablished: (established) => owner.onEstablished(established),
+        onClosed: (closed, reason, error) => {
+          if (this.#established.delete(closed)) this.#metrics.connections(this.#established.size)
+          this.#metrics.closed(reason.code)
+          owner.onClosed(closed, reason, error)
+        },
+        onDown: (down) => {
+          this.#all.delete(down)
+          owner.onDown(down)
+        },
+      },
+    })
+    this.#all.add(connection)
+    return connection
+  }
+
+  /**
+   * `heartbeatIntervalMs` and `maxConnections` hold for what is opened from here on. The rest has no counterpart in a
+   * byte stream: rates are kept by whoever sends, radios have duty cycles.
+   */
+  apply(policy: TransportPolicy): void {
+    this.#policy = policy
+  }
+
+  /** Probes every connection, and tells the addresses again if they are others. */
+  networkChanged(): void {
+    for (const connection of this.#established) connection.probe()
+    if (this.#started && this.#closing === undefined) this.#announce()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    // `#closing` has to be set before anything below asks for it
+    await Promise.resolve()
+    if (this.#starting !== undefined && !this.#started) await Promise.allSettled([this.#starting])
+    const listening = this.#listening?.close()
+    const dials = [...this.#dials]
+    for (const [stop] of dials) stop.abort(new DialError('TRANSPORT_CLOSED', `${this.name} was closed`))
+    await Promise.allSettled([listening, this.#closeConnections(), ...dials.map(([, dial]) => dial)])
+  }
+
+  async #closeConnections(): Promise<void> {
+    await Promise.allSettled(
+      [...this.#all].map((connection) => {
+        if (!this.#established.has(connection)) connection.abort(new Error('the transport was closed'))
+        return connection.close()
+      }),
+    )
+  }
+
+  async #goDown(error: Error): Promise<void> {
+    if (this.#closing !== undefined) return
+    this.#components.log.error('transport went down', { transport: this.name, error })
+    await this.close()
+    this.#host?.onDown(error)
+  }
+
+  #announce(): void {
+    const addresses = this.#listening?.addresses ?? []
+    const same = addresses.length === this.#announced.length && addresses.every((one, i) => one === this.#announced[i])
+    if (same) return
+    this.#announced = addresses
+    this.#host?.onListening(addresses)
+  }
+
+  get #maxConnections(): number {
+    return Math.min(this.#options.maxConnections, this.#policy?.maxConnections ?? Infinity)
+  }
+
+  #closedError(): TransportError {
+    return new TransportError('TRANSPORT_CLOSED', `${this.name} was closed`)
+  }
+
+  #parse(text: string): Address {
+    let address: Address
+    try {
+      address = parseAddress(text)
+    } catch (error) {
+      throw new DialError('ADDRESS_INVALID', error instanceof Error ? error.message : text, { cause: error })
+    }
+    if (!this.schemes.includes(address.scheme)) {
+      throw new DialError('ADDRESS_UNSUPPORTED', `${this.name} takes ${this.schemes.join(', ')}, not ${address.scheme}`)
+    }
+    if (address.host === '') throw new DialError('ADDRESS_INVALID', `${formatAddress(address)} names no host`)
+    return address
+  }
+}
+
+function expectedNode(address: Address, expected: NodeId | undefined): NodeId | undefined {
+  if (expected !== undefined && !isNodeId(expected)) throw new ArgumentError('the expected node is no node id')
+  if (expected !== undefined && address.nodeId !== undefined && expected !== address.nodeId) {
+    throw new DialError('ADDRESS_INVALID', `the address names ${address.nodeId}, expected was ${expected}`)
+  }
+  return expected ?? address.nodeId
+}
+
+function handshakeError(reason: CloseReason, error: AivError | undefined): DialError {
+  const cause = error === undefined ? {} : { cause: error }
+  const code = error?.code ?? reason.code
+  if (code === 'IDENTITY_MISMATCH') return new DialError(code, 'another node answered', cause)
+  if (code === 'IDENTITY_OWN') return new DialError(code, 'the node itself answered', cause)
+  if (reason.by === 'timeout')
+    return new DialError('DIAL_TIMEOUT', 'no handshake in time', { ...cause, retryable: true })
+  return new DialError('HANDSHAKE_FAILED', `the handshake ended with ${code}`, {
+    ...cause,
+    retryable: reason.retryable,
+  })
+}

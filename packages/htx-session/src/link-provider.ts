@@ -1,0 +1,36 @@
+import type { Address, TransportProfile } from '@aiv/transport-api'
+import type { HtxLink } from './htx-link.js'
+
+/** The part of an HTX transport that differs by what carries it: how links come about. */
+export interface LinkProvider {
+  /** Becomes `Transport.name`. */
+  readonly name: string
+  readonly schemes: readonly string[]
+  readonly profile: TransportProfile
+  /**
+   * Begins to listen. `undefined`: this provider only dials.
+   * @throws TransportError: the port is taken, there is no permission, the address is not ours.
+   */
+  listen(listener: LinkListener): Promise<Listening | undefined>
+  /**
+   * Opens one link; whoever called attaches to it in the same turn as the promise resolves.
+   * @throws DialError: DIAL_REFUSED, ADDRESS_INVALID; or the signal's reason, and then nothing is left open.
+   */
+  dial(address: Address, signal: AbortSignal): Promise<HtxLink>
+}
+
+/** Told of what comes in. */
+export interface LinkListener {
+  /** An accepted link: attach to it or destroy it within the call. */
+  onLink(link: HtxLink): void
+  /** Listening ended by itself. */
+  onDown(error: Error): void
+}
+
+/** A listener that is up. */
+export interface Listening {
+  /** Where it can be dialled right now, without the node id; looked up anew each time. */
+  readonly addresses: readonly string[]
+  /** No new links from here on; resolves when the listener is down. Links live on. */
+  close(): Promise<void>
+}
