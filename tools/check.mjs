@@ -1,5 +1,5 @@
-// What `npm test` runs: builds, type-checks, lints, tests and packs every package, then looks for dead code and for
-// files that are not formatted. Prints one line per check, what failed in full, and last `N passed, N failed`.
+// What `npm test` runs: builds, type-checks, lints, tests and packs every package, then looks for dead code,
+// files that are not formatted and links that lead nowhere. Prints one line per check, what failed in full, and last `N passed, N failed`.
 //
 //   --no-skips   a skipped test counts as a failure (the project's own CI has everything that tests need)
 import { spawn } from 'node:child_process'
@@ -38,6 +38,7 @@ const tests = { passed: 0, failed: 0, skipped: 0 }
 await runPackages()
 await runTool('knip', [bin('knip/bin/knip.js')])
 await runTool('prettier', [bin('prettier/bin/prettier.cjs'), '--check', '--log-level', 'warn', '.'])
+await runTool('links', [join(root, 'tools/check-links.mjs')])
 countTests()
 
 const seconds = Math.round((Date.now() - startedAt) / 1000)

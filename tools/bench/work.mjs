@@ -104,7 +104,7 @@ export const figures = {
   setup: { key: 'medianMillis', unit: 'median ms', more: false, others: { 'p99 ms': 'p99Millis' } },
 }
 
-export function quantile(values, part) {
+function quantile(values, part) {
   const sorted = Float64Array.from(values).sort()
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]
 }
