@@ -1,0 +1,200 @@
+import { ArgumentError, joinBytes, type CipherSuite } from '@aiv/transport-api'
+import { TAG_BYTES, type Crypto, type X25519KeyPair } from '../crypto.js'
+import { isLowOrderX25519Key } from '../key-checks.js'
+import { NoiseError, type NoiseFault } from './noise-error.js'
+import { noisePattern, type NoisePattern, type NoiseToken } from './patterns.js'
+import { SymmetricState } from './symmetric-state.js'
+
+const KEY_BYTES = 32
+/** Section 3: no Noise message is longer. */
+export const MAX_NOISE_MESSAGE_BYTES = 65_535
+
+/** What a {@link HandshakeState} starts from; keys as the pattern needs them. */
+export interface HandshakeStateOptions {
+  readonly crypto: Crypto
+  /** Name of the pattern: `XX`. */
+  readonly pattern: string
+  readonly suite: CipherSuite
+  readonly role: 'initiator' | 'responder'
+  readonly prologue: Uint8Array
+  /** Our static key. */
+  readonly s?: X25519KeyPair | undefined
+  /** Our ephemeral key; only for tests with given keys, else it is generated. */
+  readonly e?: X25519KeyPair | undefined
+  /** The other side's static key, where the pattern has it known beforehand. */
+  readonly rs?: Uint8Array | undefined
+}
+
+/**
+ * HandshakeState of the Noise specification revision 34 section 5.3, for any pattern without pre-shared keys, over
+ * X25519 and SHA-256.
+ *
+ * Beyond the specification a public key of low order is a fault as soon as it is read (section 12.1 leaves that open).
+ */
+export class HandshakeState {
+  readonly #crypto: Crypto
+  readonly #pattern: NoisePattern
+  readonly #initiator: boolean
+  readonly #symmetric: SymmetricState
+  readonly #s: X25519KeyPair | undefined
+  #e: X25519KeyPair | undefined
+  #rs: Uint8Array | undefined
+  #re: Uint8Array | undefined
+  #index = 0
+
+  /** @throws ArgumentError for a pattern that is not known and a key that it needs and that is missing or of another size. */
+  constructor(options: HandshakeStateOptions) {
+    const { crypto, suite, prologue } = options
+    const pattern = noisePattern(options.pattern)
+    this.#crypto = crypto
+    this.#pattern = pattern
+    this.#initiator = options.role === 'initiator'
+    this.#s = options.s
+    this.#e = options.e
+    this.#rs = options.rs
+    if (options.rs !== undefined && options.rs.length !== KEY_BYTES) throw new ArgumentError('rs has not 32 bytes')
+    this.#symmetric = new SymmetricState(crypto, suite, protocolName(pattern.name, suite))
+    this.#symmetric.mixHash(prologue)
+    const known = (own: boolean, side: string): Uint8Array => {
+      const key = own ? this.#s?.publicKey : this.#rs
+      if (key === undefined) throw new ArgumentError(`${pattern.name} needs the ${side}'s static key`)
+      return key
+    }
+    if (pattern.initiatorKnown) this.#symmetric.mixHash(known(this.#initiator, 'initiator'))
+    if (pattern.responderKnown) this.#symmetric.mixHash(known(!this.#initiator, 'responder'))
+    if (this.#s === undefined && this.#sendsStatic()) throw new ArgumentError(`${pattern.name} needs a static key`)
+  }
+
+  /** True when ours is the next message. */
+  get isOurTurn(): boolean {
+    return !this.isComplete && (this.#index % 2 === 0) === this.#initiator
+  }
+
+  /** True after the last message. */
+  get isComplete(): boolean {
+    return this.#index >= this.#pattern.messages.length
+  }
+
+  /** The other side's static key, once known. */
+  get remoteStatic(): Uint8Array | undefined {
+    return this.#rs
+  }
+
+  /** The same on both sides once complete, and unique to this handshake. A copy. */
+  get handshakeHash(): Uint8Array {
+    return this.#symmetric.handshakeHash
+  }
+
+  /**
+   * Our next message with `payload` in it, or the fault of a key that the other side gave.
+   * @throws NoiseError NOISE_OUT_OF_TURN, ArgumentError for a message over 65,535 bytes.
+   */
+  writeMessage(payload: Uint8Array): Uint8Array | NoiseFault {
+    if (!this.isOurTurn) throw new NoiseError('NOISE_OUT_OF_TURN', 'the next message is the other side’s')
+    const out: Uint8Array[] = []
+    for (const token of this.#tokens()) {
+      if (token === 'e') {
+        this.#e ??= this.#crypto.x25519KeyPair()
+        out.push(this.#e.publicKey)
+        this.#symmetric.mixHash(this.#e.publicKey)
+      } else if (token === 's') {
+        out.push(this.#symmetric.encryptAndHash(this.#own('s').publicKey))
+      } else if (!this.#mixDh(token)) {
+        return this.#fail('key')
+      }
+    }
+    out.push(this.#symmetric.encryptAndHash(payload))
+    const message = joinBytes(out)
+    if (message.length > MAX_NOISE_MESSAGE_BYTES) throw new ArgumentError('a Noise message has at most 65,535 bytes')
+    this.#index++
+    return message
+  }
+
+  /**
+   * The payload of the other side's next message, or what is wrong with it; after a fault the state is spent.
+   * @throws NoiseError NOISE_OUT_OF_TURN
+   */
+  readMessage(message: Uint8Array): Uint8Array | NoiseFault {
+    if (this.isOurTurn || this.isComplete) throw new NoiseError('NOISE_OUT_OF_TURN', 'no message is due')
+    if (message.length > MAX_NOISE_MESSAGE_BYTES) return this.#fail('malformed')
+    let rest = message
+    for (const token of this.#tokens()) {
+      if (token === 'e') {
+        if (rest.length < KEY_BYTES) return this.#fail('malformed')
+        const re = new Uint8Array(rest.subarray(0, KEY_BYTES))
+        rest = rest.subarray(KEY_BYTES)
+        if (isLowOrderX25519Key(re)) return this.#fail('key')
+        this.#re = re
+        this.#symmetric.mixHash(re)
+      } else if (token === 's') {
+        const length = this.#symmetric.hasKey ? KEY_BYTES + TAG_BYTES : KEY_BYTES
+        if (rest.length < length) return this.#fail('malformed')
+        const rs = this.#symmetric.decryptAndHash(rest.subarray(0, length))
+        rest = rest.subarray(length)
+        if (rs === undefined) return this.#fail('decrypt')
+        if (isLowOrderX25519Key(rs)) return this.#fail('key')
+        this.#rs = new Uint8Array(rs)
+      } else if (!this.#mixDh(token)) {
+        return this.#fail('key')
+      }
+    }
+    if (this.#symmetric.hasKey && rest.length < TAG_BYTES) return this.#fail('malformed')
+    const payload = this.#symmetric.decryptAndHash(rest)
+    if (payload === undefined) return this.#fail('decrypt')
+    this.#index++
+    return payload
+  }
+
+  /**
+   * The keys of Split(), the initiator's sending key first; the state is spent after it. A one-way pattern uses only the first.
+   * @throws NoiseError NOISE_OUT_OF_TURN before the handshake is complete.
+   */
+  split(): readonly [Uint8Array, Uint8Array] {
+    if (!this.isComplete) throw new NoiseError('NOISE_OUT_OF_TURN', 'the handshake is not complete')
+    this.#e = undefined
+    return this.#symmetric.split()
+  }
+
+  /** Forgets all keys of an unfinished handshake. */
+  wipe(): void {
+    this.#e = undefined
+    this.#index = this.#pattern.messages.length
+    this.#symmetric.wipe()
+  }
+
+  #fail(fault: NoiseFault): NoiseFault {
+    this.wipe()
+    return fault
+  }
+
+  #tokens(): readonly NoiseToken[] {
+    return this.#pattern.messages[this.#index] ?? []
+  }
+
+  #sendsStatic(): boolean {
+    return this.#pattern.messages.some((tokens, i) => (i % 2 === 0) === this.#initiator && tokens.includes('s'))
+  }
+
+  /** MixKey of a DH; false when the other side's key gives no secret. In a token the initiator's key comes first. */
+  #mixDh(token: 'ee' | 'es' | 'se' | 'ss'): boolean {
+    const [first, second] = token
+    const own = this.#own(this.#initiator ? first : second)
+    const remote = (this.#initiator ? second : first) === 'e' ? this.#re : this.#rs
+    if (remote === undefined) throw new ArgumentError(`${this.#pattern.name} needs the other side's static key`)
+    const shared = this.#crypto.x25519(own, remote)
+    if (shared === undefined) return false
+    this.#symmetric.mixKey(shared)
+    return true
+  }
+
+  #own(letter: string | undefined): X25519KeyPair {
+    const pair = letter === 'e' ? this.#e : this.#s
+    if (pair === undefined) throw new ArgumentError(`${this.#pattern.name} needs a static key`)
+    return pair
+  }
+}
+
+/** `Noise_XX_25519_AESGCM_SHA256` */
+function protocolName(pattern: string, suite: CipherSuite): string {
+  return `Noise_${pattern}_25519_${suite === 'aes-256-gcm' ? 'AESGCM' : 'ChaChaPoly'}_SHA256`
+}

@@ -1,0 +1,177 @@
+import {
+  AivError,
+  ArgumentError,
+  joinBytes,
+  type Clock,
+  type Handshake,
+  type HandshakeErrorCode,
+  type HandshakeOptions,
+  type SecureChannels,
+  type SecureSession,
+} from '@aiv/transport-api'
+import { SessionKey } from './aead-key.js'
+import { CERTIFICATE_BYTES, verifyCertificate } from './certificate.js'
+import { nodeIdOf, type Identity } from './identity.js'
+import { isLowOrderX25519Key } from './key-checks.js'
+import { HandshakeState } from './noise/handshake-state.js'
+import type { NoiseFault } from './noise/noise-error.js'
+
+/** Largest payload that a handshake carries beside the certificate. */
+export const MAX_HANDSHAKE_PAYLOAD_BYTES = 512
+/** XX message 2, the longest: two keys, two tags, certificate, payload. */
+const MAX_MESSAGE_BYTES = 32 + 48 + CERTIFICATE_BYTES + MAX_HANDSHAKE_PAYLOAD_BYTES + 16
+const NOTHING = new Uint8Array(0)
+
+/** What {@link secureChannels} takes from outside. */
+export interface SecureChannelComponents {
+  readonly identity: Identity
+  /** Only `unixNow` is asked, for certificates. */
+  readonly clock: Pick<Clock, 'unixNow'>
+}
+
+/** A handshake failed; nothing was established. */
+export class HandshakeError extends AivError<HandshakeErrorCode> {}
+
+/**
+ * Noise XX and XK with static-key certificates, over the identity's own crypto.
+ *
+ * | message | XX | XK | payload |
+ * |--:|---|---|---|
+ * | 1 → | e | e, es | none |
+ * | 2 ← | e, ee, s, es | e, ee | the responder's certificate ‖ payload |
+ * | 3 → | s, se | s, se | the initiator's certificate ‖ payload |
+ *
+ * The initiator verifies message 2 before it makes message 3, so that whoever is not the node that was dialled learns
+ * nothing about us; the responder has a session only after message 3 is verified. docs/wire/identity.md
+ */
+export function secureChannels(components: SecureChannelComponents): SecureChannels {
+  const { suites } = components.identity.crypto
+  return {
+    suites,
+    start(options) {
+      if (!suites.includes(options.suite)) throw new ArgumentError(`no ${options.suite} on this platform`)
+      if (options.payload.length > MAX_HANDSHAKE_PAYLOAD_BYTES) {
+        throw new ArgumentError(`a handshake payload has at most ${MAX_HANDSHAKE_PAYLOAD_BYTES} bytes`)
+      }
+      if (options.pattern === 'XK' && options.role === 'initiator' && options.remoteStatic === undefined) {
+        throw new ArgumentError('XK needs the static key of the responder')
+      }
+      return new NoiseHandshake(components, options)
+    },
+  }
+}
+
+class NoiseHandshake implements Handshake {
+  readonly #identity: Identity
+  readonly #clock: Pick<Clock, 'unixNow'>
+  readonly #options: HandshakeOptions
+  readonly #state: HandshakeState
+  /** Ours, for the one message that can carry it. Both are taken now: the static key may be replaced meanwhile. */
+  readonly #certified: Uint8Array
+  #index = 0
+  #proven: Pick<SecureSession, 'remote' | 'remoteStatic' | 'remotePayload'> | undefined
+  #outcome: SecureSession | AivError<HandshakeErrorCode> | undefined
+
+  constructor({ identity, clock }: SecureChannelComponents, options: HandshakeOptions) {
+    const { role, pattern, suite, prologue, payload } = options
+    const rs = role === 'initiator' && pattern === 'XK' ? options.remoteStatic : undefined
+    this.#identity = identity
+    this.#clock = clock
+    this.#options = options
+    this.#certified = joinBytes([identity.certificate(clock.unixNow()), payload])
+    this.#state = new HandshakeState({
+      crypto: identity.crypto,
+      pattern,
+      suite,
+      role,
+      prologue,
+      s: identity.noiseStatic,
+      rs,
+    })
+    // it comes from the other side's record, so it is not our caller's mistake
+    if (rs !== undefined && isLowOrderX25519Key(rs)) this.#fail('KEY_INVALID')
+  }
+
+  get outcome(): SecureSession | AivError<HandshakeErrorCode> | undefined {
+    return this.#outcome
+  }
+
+  pollMessage(): Uint8Array | undefined {
+    if (this.#outcome !== undefined || !this.#state.isOurTurn) return undefined
+    const message = this.#state.writeMessage(this.#index === 0 ? NOTHING : this.#certified)
+    if (typeof message === 'string') {
+      this.#fail(faultCodes[message])
+      return undefined
+    }
+    this.#advance()
+    return message
+  }
+
+  handleMessage(message: Uint8Array): void {
+    if (this.#outcome !== undefined) return
+    if (this.#state.isOurTurn || message.length > MAX_MESSAGE_BYTES) return this.#fail('HANDSHAKE_MALFORMED')
+    const payload = this.#state.readMessage(message)
+    if (typeof payload === 'string') return this.#fail(faultCodes[payload])
+    const fault = this.#index === 0 ? checkEmpty(payload) : this.#proveRemote(payload)
+    if (fault !== undefined) return this.#fail(fault)
+    this.#advance()
+  }
+
+  /** Certificate ‖ payload of the other side: who it is, and whether that is who it should be. */
+  #proveRemote(payload: Uint8Array): HandshakeErrorCode | undefined {
+    const remoteStatic = this.#state.remoteStatic
+    if (remoteStatic === undefined || payload.length < CERTIFICATE_BYTES) return 'HANDSHAKE_MALFORMED'
+    if (payload.length > CERTIFICATE_BYTES + MAX_HANDSHAKE_PAYLOAD_BYTES) return 'HANDSHAKE_MALFORMED'
+    const { crypto, nodeId: ownId } = this.#identity
+    const bytes = payload.subarray(0, CERTIFICATE_BYTES)
+    const certificate = verifyCertificate(crypto, bytes, remoteStatic, this.#clock.unixNow())
+    if (typeof certificate === 'string') return certificate
+    const nodeId = nodeIdOf(crypto, certificate.publicKey)
+    const { expected } = this.#options
+    if (nodeId === ownId) return 'IDENTITY_OWN'
+    if (expected !== undefined && nodeId !== expected) return 'IDENTITY_MISMATCH'
+    const remote = Object.freeze({ nodeId, publicKey: certificate.publicKey })
+    const remotePayload = new Uint8Array(payload.subarray(CERTIFICATE_BYTES))
+    this.#proven = { remote, remoteStatic: new Uint8Array(remoteStatic), remotePayload }
+    return undefined
+  }
+
+  #advance(): void {
+    this.#index++
+    if (!this.#state.isComplete || this.#proven === undefined) return
+    const { crypto } = this.#identity
+    const { suite, label, role } = this.#options
+    const handshakeHash = this.#state.handshakeHash
+    const [first, second] = this.#state.split().map((secret) => new SessionKey(crypto, suite, label, secret))
+    const [sending, receiving] = role === 'initiator' ? [first, second] : [second, first]
+    if (sending === undefined || receiving === undefined) return
+    this.#outcome = Object.freeze({ ...this.#proven, handshakeHash, sending, receiving })
+  }
+
+  #fail(code: HandshakeErrorCode): void {
+    this.#state.wipe()
+    this.#proven = undefined
+    this.#outcome = new HandshakeError(code, descriptions[code])
+  }
+}
+
+const faultCodes: Readonly<Record<NoiseFault, HandshakeErrorCode>> = {
+  malformed: 'HANDSHAKE_MALFORMED',
+  decrypt: 'HANDSHAKE_DECRYPT',
+  key: 'KEY_INVALID',
+}
+
+const descriptions: Readonly<Record<HandshakeErrorCode, string>> = {
+  HANDSHAKE_MALFORMED: 'a handshake message of the wrong size or out of turn',
+  HANDSHAKE_DECRYPT: 'a handshake message does not open: other keys, another prologue, or tampering',
+  KEY_INVALID: 'the other side uses a key that gives no security',
+  CERTIFICATE_INVALID: 'the certificate is not signed by its node, is for another key, or runs too long',
+  CERTIFICATE_EXPIRED: 'the certificate has expired, or a clock is wrong',
+  IDENTITY_MISMATCH: 'another node answered than the one that was expected',
+  IDENTITY_OWN: 'this is ourselves',
+}
+
+/** Message 1 carries nothing: what it carried would be open to anybody. */
+function checkEmpty(payload: Uint8Array): HandshakeErrorCode | undefined {
+  return payload.length === 0 ? undefined : 'HANDSHAKE_MALFORMED'
+}
