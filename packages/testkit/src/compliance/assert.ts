@@ -57,7 +57,9 @@ export function show(value: unknown): string {
   if (value instanceof AivError) return `${value.name}(${String(value.code)})`
   if (value instanceof Error) return `${value.name}(${value.message})`
   if (typeof value === 'object' && value !== null) {
-    const fields = Object.entries(value).filter(([, field]) => field !== undefined && typeof field !== 'function')
+    const fields = Object.entries(value as Record<string, unknown>).filter(
+      ([, field]) => field !== undefined && typeof field !== 'function',
+    )
     fields.sort(([a], [b]) => (a < b ? -1 : 1))
     return `{${fields.map(([key, field]) => `${key}: ${show(field)}`).join(', ')}}`
   }
