@@ -228,8 +228,12 @@ export class PriorityQueues<T> {
       place = victim.queue.priority
       this.#evict(victim, evicted)
     }
-    while (!this.#peerBytesFit(state, bytes)) this.#evict(newestOf(state), evicted)
-    while (this.#bytes + bytes > this.#maxBytes) this.#evict(this.#newest(), evicted)
+    for (let own = newestOf(state); own !== undefined && !this.#peerBytesFit(state, bytes); own = newestOf(state)) {
+      this.#evict(own, evicted)
+    }
+    for (let any = this.#newest(); any !== undefined && this.#bytes + bytes > this.#maxBytes; any = this.#newest()) {
+      this.#evict(any, evicted)
+    }
     this.#add(peer, Priority.Emergency, bytes, item, place)
     return { result: 'accepted', evicted }
   }
@@ -252,9 +256,7 @@ export class PriorityQueues<T> {
     return undefined
   }
 
-  #evict(victim: QueueEntry<T> | undefined, evicted: T[]): void {
-    // the bytes of the emergencies were looked at before: there is always another victim
-    if (victim === undefined) throw new Error('priority queues: bytes without an owner')
+  #evict(victim: QueueEntry<T>, evicted: T[]): void {
     this.#take(victim)
     evicted.push(victim.item)
   }

@@ -14,6 +14,8 @@ export { type Epoch, EPOCH_BYTES, epochFromBytes, epochToBytes } from './epoch.j
 export { type LinkAck, MAX_LINK_ACK_RANGES, encodeLinkAck, decodeLinkAck } from './link-ack.js'
 export { type CounterRange, CounterRanges } from './counter-ranges.js'
 export { type Ping, PING_OPAQUE_BYTES, encodePing, decodePing } from './ping.js'
+export { type RecordPacket, encodeRecordPacket, decodeRecordPacket } from './record-request.js'
+export { PROOF_BYTES, MAX_PROOFS, encodeAcknowledgement, decodeAcknowledgement } from './acknowledgement.js'
 export { InboundDelivery, type InboundMessage, type InboundResult } from './inbound-delivery.js'
 export { InboundTable } from './inbound-table.js'
 export {
@@ -23,4 +25,43 @@ export {
   defaultInboundTableOptions,
   verifyInboundOptions,
   verifyInboundTableOptions,
+} from './options.js'
+
+// For those who carry envelopes further
+export {
+  EnvelopeType,
+  EnvelopeFlag,
+  type Envelope,
+  type EnvelopeHeader,
+  ENVELOPE_VERSION,
+  ENVELOPE_HEADER_BYTES,
+  FIRST_HOP_LIMIT,
+  MESSAGE_ID_BYTES,
+  MAX_ENVELOPE_PAYLOAD_BYTES,
+  BROADCAST_DESTINATION,
+  encodeEnvelopeHeader,
+  envelopePacket,
+  decodeEnvelope,
+  envelopeAuthenticatorLength,
+  envelopeAuthenticatorInput,
+  envelopeDigestInput,
+  immutableEnvelopeHeader,
+  messageIdInput,
+  isMessageIdOf,
+} from './envelope.js'
+export { CLOCK_TOLERANCE_MS, envelopeAge, rememberEnvelopeUntil } from './envelope-age.js'
+export {
+  ContentType,
+  ContentCompression,
+  type EnvelopePlaintext,
+  type EnvelopePlaintextFields,
+  encodeEnvelopePlaintextHeader,
+  decodeEnvelopePlaintext,
+} from './envelope-plaintext.js'
+export { DuplicateWindow, type DuplicateResult } from './duplicate-window.js'
+export {
+  type DuplicateWindowOptions,
+  relayDuplicateOptions,
+  sessionlessDuplicateOptions,
+  verifyDuplicateWindowOptions,
 } from './options.js'
