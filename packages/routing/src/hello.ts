@@ -43,9 +43,19 @@ export interface Hello {
    * that a receiver which knows nothing of it does not wait for it. `undefined`: all 0.
    */
   readonly firstCounters: PerPriority<number> | undefined
+  /** The sender has the receiver's HELLO already. One that says no asks for it, should it have been lost. */
+  readonly heard: boolean
 }
 
-const Tlv = { Capabilities: 1, DeviceType: 2, Record: 3, ObservedAddress: 4, Epoch: 5, FirstCounters: 6 } as const
+const Tlv = {
+  Capabilities: 1,
+  DeviceType: 2,
+  Record: 3,
+  ObservedAddress: 4,
+  Epoch: 5,
+  FirstCounters: 6,
+  Heard: 7,
+} as const
 
 /**
  * Packet 02, in a new buffer: `02 ‖ version u8 ‖ TLVs`, each `type u8 ‖ varint length ‖ value`, types ascending.
@@ -68,6 +78,7 @@ export function encodeHello(hello: Hello): Uint8Array {
   }
   fields.push([Tlv.Epoch, epochToBytes(hello.epoch)])
   if (firstCounters !== undefined) fields.push([Tlv.FirstCounters, varints(firstCounters)])
+  if (hello.heard) fields.push([Tlv.Heard, new Uint8Array(0)])
 
   let length = 2
   for (const [, value] of fields) length += 1 + varintLength(value.length) + value.length
@@ -99,6 +110,7 @@ export function decodeHello(bytes: Uint8Array): Hello | undefined {
   let observedAddress: string | undefined
   let epoch: Epoch | undefined
   let firstCounters: PerPriority<number> | undefined
+  let heard = false
   let last = 0
   for (let at = 2; at < bytes.length;) {
     const type = bytes[at] as number
@@ -127,10 +139,13 @@ export function decodeHello(bytes: Uint8Array): Hello | undefined {
     } else if (type === Tlv.FirstCounters) {
       firstCounters = readVarints(value)
       if (firstCounters === undefined) return undefined
+    } else if (type === Tlv.Heard) {
+      if (length !== 0) return undefined
+      heard = true
     }
   }
   if (epoch === undefined) return undefined
-  return { version, capabilities, deviceType, record, observedAddress, epoch, firstCounters }
+  return { version, capabilities, deviceType, record, observedAddress, epoch, firstCounters, heard }
 }
 
 /** Least significant byte first, trailing zero bytes dropped: the form that peer records have. */

@@ -65,3 +65,10 @@ export {
   sessionlessDuplicateOptions,
   verifyDuplicateWindowOptions,
 } from './options.js'
+export {
+  OutboundDelivery,
+  type OutboundDeliveryOptions,
+  type OutboundFailure,
+  type OutboundMessage,
+  type OutboundSink,
+} from './outbound-delivery.js'

@@ -143,6 +143,12 @@ export class OutboundDelivery<M extends OutboundMessage> {
     return this.#size === 0 || this.#bytes + bytes <= this.#options.maxBytes
   }
 
+  /** Per priority the lowest counter that may still be sent; everything below has ended. */
+  firstCounters(): [number, number, number, number] {
+    const first = (priority: Priority): number => this.#lanes[priority]?.first ?? 0
+    return [first(0), first(1), first(2), first(3)]
+  }
+
   /** The counter that the next message of this priority will have. */
   nextCounter(priority: Priority): number {
     return this.#lanes[priority]?.next ?? 0

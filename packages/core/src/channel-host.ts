@@ -1,0 +1,44 @@
+import type { Compressor, Clock, Connection, Millis, NodeId, PerPriority, Priority, Random } from '@aiv/transport-api'
+import type { Hello, InboundDelivery, LinkEnvelope, OutboundDeliveryOptions, Epoch } from '@aiv/routing'
+import type { NodeEventDetails, NodeEventType } from './node-events.js'
+import type { NodeSettings } from './options.js'
+import type { OutgoingMessage } from './outgoing-message.js'
+import type { PeerChannel } from './peer-channel.js'
+import type { PeerLink } from './peer-link.js'
+
+/** The receiving half for one life of one sender. */
+export type Inbound = InboundDelivery<LinkEnvelope>
+
+/** What the channels of a node share: the node itself, seen from below. */
+export interface ChannelHost {
+  readonly id: NodeId
+  readonly epoch: Epoch
+  readonly clock: Clock
+  readonly random: Random
+  readonly compressor: Compressor | undefined
+  readonly settings: NodeSettings
+  readonly deliveryOptions: OutboundDeliveryOptions | undefined
+  /** What waits for a connection, by peer and priority. */
+  hasQueued(peer: NodeId, priority: Priority): boolean
+  takeQueued(peer: NodeId, priority: Priority): OutgoingMessage | undefined
+  /** Fails what waits for the peer beyond its deadline; returns the next deadline or Infinity. */
+  expireQueued(peer: NodeId, now: Millis): Millis
+  nextLinkNumber(): number
+  transportRank(transport: string): number
+  hello(link: PeerLink, heard: boolean, firstCounters: PerPriority<number>): Hello
+  onHello(link: PeerLink, hello: Hello): boolean
+  /** `undefined`: no place for another sender. Closed in `onLinkClosed`. */
+  openInbound(peer: NodeId, hello: Hello): Inbound | undefined
+  /** False: the application has no place for it now. */
+  canDeliver(envelope: LinkEnvelope): boolean
+  /** To the application; a promise where its handler is not done yet. Never throws, never rejects. */
+  deliver(peer: NodeId, transport: string, envelope: LinkEnvelope, payload: Uint8Array): Promise<void> | undefined
+  /** Rejects with a NodeError or DialFailures. `links`: what there is already, for choosing other addresses first. */
+  dial(peer: NodeId, links: readonly PeerLink[], signal: AbortSignal): Promise<Connection>
+  adoptDialled(connection: Connection): PeerLink
+  onLinkClosed(link: PeerLink): void
+  onChannelIdle(channel: PeerChannel): void
+  /** How often the machine was found to have slept, now included. */
+  sleeps(): number
+  emit<Type extends NodeEventType>(type: Type, detail: NodeEventDetails[Type]): void
+}

@@ -1,0 +1,677 @@
+import {
+  encodeLinkEnvelopeHeader,
+  MessageKind,
+  OutboundDelivery,
+  type Hello,
+  type LinkAck,
+  type LinkEnvelope,
+  type OutboundFailure,
+} from '@aiv/routing'
+import {
+  AivError,
+  compareNodeIds,
+  priorities,
+  type CloseReason,
+  type Connection,
+  type Millis,
+  type NodeId,
+  type Priority,
+} from '@aiv/transport-api'
+import type { ChannelHost, Inbound } from './channel-host.js'
+import { NodeError } from './errors.js'
+import { LazyTimer } from './lazy-timer.js'
+import type { OutgoingMessage } from './outgoing-message.js'
+import { PacketError, PeerLink, type PeerLinkOwner } from './peer-link.js'
+import { DialFailures } from './staggered-dial.js'
+
+/** Acknowledgements of a burst are gathered for this long, or for so many messages or bytes. */
+const ACK_GATHER_MS = 10
+const ACK_GATHER_MESSAGES = 512
+const ACK_GATHER_BYTES = 1024 * 1024
+
+/** Below this a message is not worth compressing. */
+const COMPRESS_FROM_BYTES = 1_024
+/** After a message that did not shrink, so many are not tried. */
+const COMPRESS_SKIP = 16
+/** Largest decompressed payload; a message may be 16 MiB. */
+const DECOMPRESS_LIMIT_BYTES = 16 * 1024 * 1024
+
+/** Unfinished promises of handlers: above the first the peer's connections pause, below the second they go on. */
+const HANDLING_HIGH = { messages: 256, bytes: 8 * 1024 * 1024 }
+const HANDLING_LOW = { messages: 128, bytes: 4 * 1024 * 1024 }
+
+/** What a failed link leaves behind, until its messages go out on another one. */
+interface Failover {
+  readonly from: string
+  readonly at: Millis
+  messages: number
+}
+
+/**
+ * All that there is between us and one peer: its connections, what waits for it and what is on its way to it. It
+ * decides which connection a message takes, and moves messages when one fails.
+ */
+export class PeerChannel implements PeerLinkOwner {
+  readonly id: NodeId
+  readonly outbound: OutboundDelivery<OutgoingMessage>
+  readonly #host: ChannelHost
+  readonly #links: PeerLink[] = []
+  /** The connection that each priority uses: it stays as long as it works, so that order is kept. */
+  readonly #assigned: (PeerLink | undefined)[] = [undefined, undefined, undefined, undefined]
+  /** Taken from the queue, but its connection was full: first in line. */
+  readonly #stalled: (OutgoingMessage | undefined)[] = [undefined, undefined, undefined, undefined]
+  readonly #timer: LazyTimer
+  #failover: Failover | undefined
+  #dialing: AbortController | undefined
+  #dialRounds = 0
+  #dialAgainAt = Infinity
+  #everConnected = false
+  #queuedUntil = Infinity
+  #compressSkip = 0
+  #ackScheduled = false
+  #ackDueAt = Infinity
+  #ackedAt = -Infinity
+  #ackMessages = 0
+  #ackBytes = 0
+  #handlingMessages = 0
+  #handlingBytes = 0
+  #pauses = 0
+  #closed = false
+
+  constructor(id: NodeId, host: ChannelHost) {
+    this.id = id
+    this.#host = host
+    this.#timer = new LazyTimer(host.clock, () => this.#onTimer())
+    this.outbound = new OutboundDelivery<OutgoingMessage>(
+      {
+        onDelivered: (message) => message.acknowledged(host.clock.now()),
+        onFailed: (message, code) => this.#fail(message, deliveryError(message, code)),
+      },
+      () => host.random.uniform(),
+      host.deliveryOptions,
+    )
+  }
+
+  get links(): readonly PeerLink[] {
+    return this.#links
+  }
+
+  /** Nothing waits, nothing is on its way, and nobody dials: the channel may be forgotten. */
+  get idle(): boolean {
+    return this.#links.length === 0 && !this.#hasWork() && this.#dialing === undefined
+  }
+
+  /** Nothing is left that anybody could need: connections, work, or a try to connect. */
+  get forgettable(): boolean {
+    return this.idle && this.#handlingMessages === 0 && this.#connecting === undefined
+  }
+
+  /** The less wanted of two connections of one transport: both sides come to the same verdict. */
+  isSpare(link: PeerLink): boolean {
+    return this.#links.some(
+      (other) =>
+        other !== link &&
+        other.suspectSince === undefined &&
+        other.connection.transport === link.connection.transport &&
+        this.#compare(other, link) < 0,
+    )
+  }
+
+  /** A call of `send` waits for a place in the queue. */
+  waiting(message: OutgoingMessage): void {
+    this.#queuedUntil = Math.min(this.#queuedUntil, message.deadlineAt)
+    this.#ensureConnected()
+    this.#arm()
+  }
+
+  /** No message is on its way over this link or expected on it. */
+  isQuiet(): boolean {
+    return this.outbound.size === 0 && !this.#hasQueued() && this.#handlingMessages === 0
+  }
+
+  // --- sending -------------------------------------------------------------------------------------------------
+
+  /** Hands the message to a connection now, if that is possible without overtaking one that waits. */
+  trySend(message: OutgoingMessage): boolean {
+    const { priority } = message
+    if (this.#stalled[priority] !== undefined || !this.outbound.hasRoom(priority, message.bytes)) return false
+    if (this.#host.hasQueued(this.id, priority)) return false
+    const link = this.#linkFor(priority)
+    return link !== undefined && this.#transmit(message, link)
+  }
+
+  /** The message was put into the node's queue for this peer: sees to it that it gets on its way. */
+  queued(message: OutgoingMessage): void {
+    this.#queuedUntil = Math.min(this.#queuedUntil, message.deadlineAt)
+    this.#ensureConnected()
+    this.pump()
+  }
+
+  /** Sends what waits, as far as connections and windows allow: repeats first, then by priority. */
+  pump(): void {
+    for (const priority of priorities) {
+      while (this.#pumpOne(priority));
+    }
+    this.#arm()
+  }
+
+  #pumpOne(priority: Priority): boolean {
+    const repeat = this.outbound.nextRepeat(priority)
+    const stalled = this.#stalled[priority]
+    if (repeat === undefined && stalled === undefined && !this.#host.hasQueued(this.id, priority)) return false
+    const link = this.#linkFor(priority)
+    if (link === undefined || link.isFull(priority)) return false
+    if (repeat !== undefined) return this.#transmit(repeat, link)
+    if (!this.outbound.hasRoom(priority, stalled?.bytes ?? 0)) return false
+    const message = stalled ?? this.#host.takeQueued(this.id, priority)
+    if (message === undefined) return false
+    this.#stalled[priority] = undefined
+    if (this.#host.clock.now() >= message.deadlineAt) {
+      this.#fail(message, deliveryError(message, 'DELIVERY_TIMEOUT'))
+      return true
+    }
+    if (this.outbound.hasRoom(priority, message.bytes) && this.#transmit(message, link)) return true
+    if (!message.ended) this.#stalled[priority] = message
+    return message.ended
+  }
+
+  /** True when the message was accepted, or ended because no connection can ever take it. */
+  #transmit(message: OutgoingMessage, link: PeerLink): boolean {
+    const { priority } = message
+    if (link.isFull(priority)) return false
+    const now = this.#host.clock.now()
+    const fresh = message.counter < 0
+    const counter = fresh ? this.outbound.nextCounter(priority) : message.counter
+    const payload = this.#payloadFor(message, link)
+    const header = encodeLinkEnvelopeHeader({
+      priority,
+      compressed: payload !== message.payload,
+      ordered: message.ordered,
+      acknowledge: true,
+      kind: message.kind,
+      counter,
+      lifetimeS: Math.max(0, Math.ceil((message.deadlineAt - now) / 1000)),
+      protocol: message.protocol,
+      requestId: message.requestId,
+    })
+    // the tag names the message while the connection has it: 4 priorities side by side
+    const result = link.connection.send([header, payload], {
+      priority,
+      delivery: 'reliable',
+      expiresAt: message.deadlineAt,
+      tag: counter * 4 + priority,
+    })
+    if (result === 'accepted') {
+      link.lastUsedAt = now
+      message.attempts++
+      message.transport = link.connection.transport
+      if (fresh) this.outbound.add(message, link.number)
+      else this.outbound.repeated(message, link.number)
+      if (this.#failover !== undefined) this.#reportFailover(link, now)
+      message.handOver()
+      return true
+    }
+    if (result === 'full') link.markFull(priority)
+    if (result === 'too-large') {
+      const limit = link.connection.path.maxPacketBytes
+      const error = new NodeError(
+        'MESSAGE_TOO_LARGE',
+        `${message.payload.length} bytes; ${message.transport || link.connection.transport} takes packets of ${limit}`,
+      )
+      if (fresh) this.#fail(message, error)
+      else this.outbound.refuse(priority, counter)
+      return true
+    }
+    return false
+  }
+
+  #payloadFor(message: OutgoingMessage, link: PeerLink): Uint8Array {
+    const { compressor } = this.#host
+    const { payload } = message
+    if (compressor === undefined || payload.length < COMPRESS_FROM_BYTES || !link.canDecompress) return payload
+    if (message.wire !== undefined) return message.wire
+    if (this.#compressSkip > 0) {
+      this.#compressSkip--
+      return payload
+    }
+    const smaller = compressor.compress(payload)
+    if (smaller === undefined) this.#compressSkip = COMPRESS_SKIP
+    return (message.wire = smaller ?? payload)
+  }
+
+  #fail(message: OutgoingMessage, error: AivError): void {
+    if (!message.failed(error)) this.#host.emit('undelivered', { receipt: message, error })
+  }
+
+  // --- which connection ----------------------------------------------------------------------------------------
+
+  /** The link that this priority uses. It changes only when it must, or when nothing is on its way over it. */
+  #linkFor(priority: Priority): PeerLink | undefined {
+    const assigned = this.#assigned[priority]
+    if (assigned !== undefined && !assigned.closed && assigned.suspectSince === undefined) {
+      if (this.#links.length === 1 || this.outbound.pending(priority)) return assigned
+    }
+    const best = this.#bestLink()
+    this.#assigned[priority] = best
+    return best
+  }
+
+  /** The link that is preferred now; a suspect one only where there is no other and nobody dials for one. */
+  #bestLink(): PeerLink | undefined {
+    let best: PeerLink | undefined
+    for (const link of this.#links) {
+      if (link.closed || link.suspectSince !== undefined) continue
+      if (best === undefined || this.#compare(link, best) < 0) best = link
+    }
+    return best
+  }
+
+  #compare(a: PeerLink, b: PeerLink): number {
+    const byTransport =
+      this.#host.transportRank(a.connection.transport) - this.#host.transportRank(b.connection.transport)
+    if (byTransport !== 0) return byTransport
+    // crossing connections: both sides choose the one dialled by the smaller id, the older one of several
+    const smallerDials = compareNodeIds(this.#host.id, this.id) < 0 ? 'dialled' : 'accepted'
+    const byDialler = Number(b.connection.direction === smallerDials) - Number(a.connection.direction === smallerDials)
+    return byDialler !== 0 ? byDialler : a.number - b.number
+  }
+
+  // --- links come and go ---------------------------------------------------------------------------------------
+
+  /** Takes a connection to this peer into use. */
+  adopt(connection: Connection): PeerLink {
+    const link = new PeerLink(this.#host.nextLinkNumber(), connection, this, () => this.#host.clock.now())
+    this.#links.push(link)
+    link.open()
+    if (link.closed) return link
+    const first = this.#links.length === 1
+    if (this.#pauses > 0) link.pause()
+    this.#everConnected = true
+    this.#dialRounds = 0
+    this.#dialAgainAt = Infinity
+    this.#host.emit('connection-opened', link.info)
+    if (first) this.#host.emit('peer-connected', { peer: this.id })
+    this.pump()
+    return link
+  }
+
+  hello(link: PeerLink, heard: boolean): Hello {
+    return this.#host.hello(link, heard, this.outbound.firstCounters())
+  }
+
+  onHello(link: PeerLink, hello: Hello): boolean {
+    const now = this.#host.clock.now()
+    const inbound = this.#host.openInbound(this.id, hello)
+    if (inbound === undefined) {
+      link.connection.abort(new PacketError('HELLO_REFUSED', 'more senders than can be remembered'))
+      return false
+    }
+    link.inbound = inbound
+    if (hello.firstCounters !== undefined) {
+      for (const priority of priorities) inbound.skipTo(now, priority, hello.firstCounters[priority])
+      this.#deliverReady(link, inbound)
+    }
+    return this.#host.onHello(link, hello)
+  }
+
+  onDrain(): void {
+    this.pump()
+  }
+
+  onSent(link: PeerLink, tag: number): void {
+    const now = this.#host.clock.now()
+    this.outbound.sent(now, priorityOfTag(tag), Math.floor(tag / 4), link.travelMs(now))
+    this.#timer.arm(this.outbound.nextTimeout())
+  }
+
+  onDropped(_link: PeerLink, tag: number): void {
+    this.outbound.dropped(priorityOfTag(tag), Math.floor(tag / 4))
+    this.pump()
+  }
+
+  onLiveness(link: PeerLink): void {
+    this.#host.emit('connection-liveness', link.info)
+    if (link.suspectSince !== undefined) {
+      link.sleepsWhenSuspect = this.#host.sleeps()
+      this.#linkFailed(link)
+    }
+    this.pump()
+  }
+
+  onClosed(link: PeerLink, reason: CloseReason): void {
+    const index = this.#links.indexOf(link)
+    if (index >= 0) this.#links.splice(index, 1)
+    this.#linkFailed(link)
+    this.#host.emit('connection-closed', { ...link.info, reason })
+    this.#host.onLinkClosed(link)
+    if (this.#links.length === 0) this.#host.emit('peer-disconnected', { peer: this.id })
+    this.pump()
+    this.#host.onChannelIdle(this)
+  }
+
+  /** What went out over it and is not acknowledged goes out over another one. */
+  #linkFailed(link: PeerLink): void {
+    for (const priority of priorities) if (this.#assigned[priority] === link) this.#assigned[priority] = undefined
+    this.outbound.linkFailed(link.number)
+    if (!this.#hasWork()) return
+    this.#failover ??= { from: link.connection.transport, at: this.#host.clock.now(), messages: this.outbound.size }
+    this.#ensureConnected()
+  }
+
+  #reportFailover(link: PeerLink, now: Millis): void {
+    const failover = this.#failover
+    this.#failover = undefined
+    if (failover === undefined) return
+    this.#host.emit('failover', {
+      peer: this.id,
+      from: failover.from,
+      to: link.connection.transport,
+      messages: failover.messages,
+      gapMs: now - failover.at,
+    })
+  }
+
+  // --- receiving -----------------------------------------------------------------------------------------------
+
+  onEnvelope(link: PeerLink, envelope: LinkEnvelope): void {
+    const { inbound } = link
+    if (inbound === undefined) return
+    if (!this.#host.canDeliver(envelope)) return // no place for it: not acknowledged, so the sender repeats it
+    const now = this.#host.clock.now()
+    link.lastUsedAt = now
+    if (inbound.handle(now, envelope) === 'deliver') this.#deliver(link, envelope)
+    this.#deliverReady(link, inbound)
+    this.#ackMessages++
+    this.#ackBytes += envelope.payload.length
+    this.#scheduleAck(link, now)
+  }
+
+  #deliverReady(link: PeerLink, inbound: Inbound): void {
+    for (let ready; (ready = inbound.pollReady()) !== undefined;) this.#deliver(link, ready)
+    this.#timer.arm(inbound.nextTimeout())
+  }
+
+  #deliver(link: PeerLink, envelope: LinkEnvelope): void {
+    let { payload } = envelope
+    if (envelope.compressed) {
+      const original = this.#host.compressor?.decompress(payload, DECOMPRESS_LIMIT_BYTES)
+      if (original === undefined) {
+        link.connection.abort(new AivError('PACKET_MALFORMED', 'a compressed payload that does not decompress'))
+        return
+      }
+      payload = original
+    }
+    const handling = this.#host.deliver(this.id, link.connection.transport, envelope, payload)
+    if (handling === undefined) return
+    this.#handlingMessages++
+    this.#handlingBytes += payload.length
+    if (this.#handlingMessages === HANDLING_HIGH.messages) this.#pause()
+    else if (this.#handlingBytes >= HANDLING_HIGH.bytes && this.#handlingBytes - payload.length < HANDLING_HIGH.bytes) {
+      if (this.#handlingMessages < HANDLING_HIGH.messages) this.#pause()
+    }
+    void handling.finally(() => {
+      this.#handlingMessages--
+      this.#handlingBytes -= payload.length
+      if (
+        this.#handlingPaused &&
+        this.#handlingMessages <= HANDLING_LOW.messages &&
+        this.#handlingBytes <= HANDLING_LOW.bytes
+      ) {
+        this.#handlingPaused = false
+        this.resume()
+      }
+    })
+  }
+
+  #handlingPaused = false
+
+  #pause(): void {
+    if (this.#handlingPaused) return
+    this.#handlingPaused = true
+    this.pause()
+  }
+
+  /** Withholds credit on all connections to the peer. Calls add up. */
+  pause(): void {
+    if (this.#pauses++ === 0) for (const link of this.#links) link.pause()
+  }
+
+  resume(): void {
+    if (--this.#pauses === 0) for (const link of this.#links) link.resume()
+  }
+
+  onAcknowledgement(link: PeerLink, ack: LinkAck): void {
+    if (ack.epoch !== this.#host.epoch) return
+    link.lastUsedAt = this.#host.clock.now()
+    for (const priority of priorities) {
+      for (const { first, last } of ack.acknowledged[priority]) {
+        this.outbound.acknowledge(priority, first, last - first + 1)
+      }
+      for (const { first, last } of ack.refused[priority]) {
+        const end = Math.min(last, this.outbound.nextCounter(priority) - 1)
+        for (let counter = first; counter <= end; counter++) this.outbound.refuse(priority, counter)
+      }
+    }
+    if (this.#hasWork()) this.pump()
+    else this.#host.onChannelIdle(this)
+  }
+
+  /** The first acknowledgement after a quiet while goes at the end of this turn; those of a burst are gathered. */
+  #scheduleAck(link: PeerLink, now: Millis): void {
+    if (this.#ackScheduled) return
+    const gather =
+      now - this.#ackedAt < ACK_GATHER_MS &&
+      this.#ackMessages < ACK_GATHER_MESSAGES &&
+      this.#ackBytes < ACK_GATHER_BYTES
+    if (gather) {
+      if (this.#ackDueAt === Infinity) {
+        this.#ackDueAt = this.#ackedAt + ACK_GATHER_MS
+        this.#timer.arm(this.#ackDueAt)
+      }
+      return
+    }
+    this.#ackScheduled = true
+    queueMicrotask(() => {
+      this.#ackScheduled = false
+      this.#flushAck(link)
+    })
+  }
+
+  #flushAck(preferred: PeerLink | undefined): void {
+    this.#ackDueAt = Infinity
+    this.#ackedAt = this.#host.clock.now()
+    this.#ackMessages = 0
+    this.#ackBytes = 0
+    const link = preferred !== undefined && !preferred.closed ? preferred : (this.#bestLink() ?? this.#links[0])
+    if (link === undefined) return
+    const seen = new Set<Inbound>()
+    for (const { inbound } of [link, ...this.#links]) {
+      if (inbound === undefined || seen.has(inbound)) continue
+      seen.add(inbound)
+      for (let ack; (ack = inbound.pollAcknowledgement()) !== undefined;) link.sendControl(ack)
+    }
+  }
+
+  // --- dialling ------------------------------------------------------------------------------------------------
+
+  /** Connects when there is reason to: work, and no link that may carry it. */
+  #ensureConnected(): void {
+    if (this.#closed || this.#dialing !== undefined || this.#bestLink() !== undefined) return
+    if (this.#host.clock.now() < this.#dialAgainAt && this.#dialAgainAt !== Infinity) return
+    this.connect().catch(() => undefined) // what it means for messages has been seen to in #onDialFailed
+  }
+
+  /** One round over all addresses; several callers share it. Rejects with a NodeError. */
+  connect(): Promise<PeerLink> {
+    return (this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined)))
+  }
+
+  #connecting: Promise<PeerLink> | undefined
+
+  async #connect(): Promise<PeerLink> {
+    const dialing = new AbortController()
+    this.#dialing = dialing
+    this.#dialAgainAt = Infinity
+    try {
+      const connection = await this.#host.dial(this.id, this.#links, dialing.signal)
+      this.#dialing = undefined
+      if (this.#closed) {
+        connection.abort(new NodeError('NODE_CLOSED', 'the node closed'))
+        throw new NodeError('NODE_CLOSED', 'the node closed')
+      }
+      return this.#host.adoptDialled(connection)
+    } catch (error) {
+      this.#dialing = undefined
+      const failure = this.#onDialFailed(error)
+      this.#arm()
+      this.#host.onChannelIdle(this)
+      throw failure
+    }
+  }
+
+  #onDialFailed(error: unknown): NodeError {
+    const failure = asNodeError(error, this.id)
+    if (this.#closed || this.#bestLink() !== undefined) return failure
+    this.#dialRounds++
+    const hopeless = !failure.retryable || (!this.#everConnected && this.#dialRounds >= this.#host.settings.dialTries)
+    if (hopeless && !this.#everConnected) this.#failQueued(failure)
+    else if (hopeless && !failure.retryable && this.#links.length === 0) this.#failQueued(failure)
+    if (this.#hasWork()) {
+      const { dialBackOffMs } = this.#host.settings
+      const wait = dialBackOffMs * 2 ** Math.min(this.#dialRounds - 1, 4)
+      this.#dialAgainAt = this.#host.clock.now() + wait * (1 + 0.25 * this.#host.random.uniform())
+    }
+    return failure
+  }
+
+  /** Messages that never went out fail; those that did may have arrived, and have until their deadline. */
+  #failQueued(error: NodeError): void {
+    for (const priority of priorities) {
+      const stalled = this.#stalled[priority]
+      this.#stalled[priority] = undefined
+      if (stalled !== undefined) this.#fail(stalled, error)
+      for (let message; (message = this.#host.takeQueued(this.id, priority)) !== undefined;) this.#fail(message, error)
+    }
+  }
+
+  // --- time ----------------------------------------------------------------------------------------------------
+
+  #onTimer(): void {
+    const { clock } = this.#host
+    const now = clock.now()
+    if (now >= this.#ackDueAt) this.#flushAck(undefined)
+    this.outbound.handleTimeout(now)
+    for (const link of [...this.#links]) {
+      const { inbound } = link
+      if (inbound !== undefined) {
+        const due = inbound.nextTimeout()
+        if (due !== undefined && now >= due) {
+          inbound.handleTimeout(now)
+          this.#deliverReady(link, inbound)
+          this.#flushAck(link)
+        }
+      }
+      this.#checkDead(link, now)
+    }
+    if (now >= this.#queuedUntil) this.#expireQueued(now)
+    if (now >= this.#dialAgainAt) {
+      this.#dialAgainAt = Infinity
+      if (this.#hasWork()) this.#ensureConnected()
+    }
+    // something went out and nothing comes back: ask whether the other side is there
+    for (const link of this.#links) if (this.#hasRepeats() && link.suspectSince === undefined) link.connection.probe()
+    this.pump()
+    this.#host.onChannelIdle(this)
+  }
+
+  #checkDead(link: PeerLink, now: Millis): void {
+    if (link.suspectSince === undefined || now - link.suspectSince < this.#host.settings.deadAfterMs) return
+    if (this.#host.sleeps() !== link.sleepsWhenSuspect) {
+      // the machine slept: silence proves nothing, so ask again and judge later
+      link.sleepsWhenSuspect = this.#host.sleeps()
+      link.suspectSince = now
+      link.connection.probe()
+      return
+    }
+    link.connection.abort(new AivError('LINK_DEAD', 'nothing was heard for too long', { retryable: true }))
+  }
+
+  #expireQueued(now: Millis): void {
+    this.#queuedUntil = Infinity
+    for (const priority of priorities) {
+      const stalled = this.#stalled[priority]
+      if (stalled !== undefined && now >= stalled.deadlineAt) {
+        this.#stalled[priority] = undefined
+        this.#fail(stalled, deliveryError(stalled, 'DELIVERY_TIMEOUT'))
+      } else if (stalled !== undefined) this.#queuedUntil = Math.min(this.#queuedUntil, stalled.deadlineAt)
+    }
+    this.#queuedUntil = Math.min(this.#queuedUntil, this.#host.expireQueued(this.id, now))
+  }
+
+  #arm(): void {
+    if (this.#closed) return
+    let at = Math.min(this.outbound.nextTimeout() ?? Infinity, this.#queuedUntil, this.#dialAgainAt, this.#ackDueAt)
+    for (const link of this.#links) {
+      if (link.suspectSince !== undefined) at = Math.min(at, link.suspectSince + this.#host.settings.deadAfterMs)
+      const due = link.inbound?.nextTimeout()
+      if (due !== undefined) at = Math.min(at, due)
+    }
+    this.#timer.arm(at)
+  }
+
+  #hasRepeats(): boolean {
+    return priorities.some((priority) => this.outbound.nextRepeat(priority) !== undefined)
+  }
+
+  #hasQueued(): boolean {
+    return priorities.some((p) => this.#stalled[p] !== undefined || this.#host.hasQueued(this.id, p))
+  }
+
+  #hasWork(): boolean {
+    return this.outbound.size > 0 || this.#hasQueued()
+  }
+
+  // --- the end -------------------------------------------------------------------------------------------------
+
+  /** Everything that is not acknowledged fails; links are closed by whoever owns the transports. */
+  close(error: NodeError): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#timer.clear()
+    this.#dialing?.abort(error)
+    this.#failQueued(error)
+    for (const message of this.outbound.drain()) message.failed(error)
+  }
+}
+
+function priorityOfTag(tag: number): Priority {
+  return (tag % 4) as Priority
+}
+
+function deliveryError(message: OutgoingMessage, code: OutboundFailure): NodeError {
+  const tried = message.attempts === 0 ? 'never sent' : `sent ${message.attempts} times, last over ${message.transport}`
+  const why = {
+    DELIVERY_TIMEOUT: 'not acknowledged in time',
+    DELIVERY_TRIES: 'given up after repeating it',
+    DELIVERY_ORDER: 'it arrived after its place in the order had been given up',
+  }[code]
+  return new NodeError(code, `${why} (${tried})`, { retryable: true })
+}
+
+function asNodeError(error: unknown, id: NodeId): NodeError {
+  if (error instanceof NodeError) return error
+  if (error instanceof DialFailures) {
+    // one reason for all, or the only one there is, is worth more than "unreachable"
+    return new NodeError('PEER_UNREACHABLE', `${id.slice(0, 8)}…: ${error.message}`, {
+      cause: error,
+      retryable: error.retryable,
+      failures: error.failures,
+    })
+  }
+  return new NodeError('PEER_UNREACHABLE', String(error), { cause: error, retryable: true })
+}
+
+/** Kinds of message that no application sees as such. */
+export function isAnswer(kind: MessageKind): boolean {
+  return kind === MessageKind.Response || kind === MessageKind.Failure
+}
