@@ -2,10 +2,10 @@ export { PriorityQueues, type QueueItem, type PushResult } from './priority-queu
 export { EmergencyLimit } from './emergency-limit.js'
 export { TokenBucket } from './token-bucket.js'
 export {
-  type QueueOptions,
+  type PriorityQueuesOptions,
   type EmergencyLimitOptions,
-  defaultQueueOptions,
+  defaultPriorityQueuesOptions,
   defaultEmergencyLimitOptions,
-  verifyQueueOptions,
+  verifyPriorityQueuesOptions,
   verifyEmergencyLimitOptions,
 } from './options.js'
