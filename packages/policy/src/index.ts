@@ -2,10 +2,10 @@ export { PriorityQueues, type QueueItem, type PushResult } from './priority-queu
 export { EmergencyLimit } from './emergency-limit.js'
 export { TokenBucket } from './token-bucket.js'
 export {
-  type PriorityQueuesOptions,
+  type QueueOptions,
   type EmergencyLimitOptions,
-  defaultPriorityQueuesOptions,
+  defaultQueueOptions,
   defaultEmergencyLimitOptions,
-  verifyPriorityQueuesOptions,
+  verifyQueueOptions,
   verifyEmergencyLimitOptions,
 } from './options.js'

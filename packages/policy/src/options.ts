@@ -1,7 +1,7 @@
 import { ArgumentError, type PerPriority } from '@aiv/transport-api'
 
 /** Bounds of the {@link PriorityQueues}. */
-export interface PriorityQueuesOptions {
+export interface QueueOptions {
   /** Places by priority. @defaultValue 10, 50, 200, 500 */
   readonly places: PerPriority<number>
   /**
@@ -13,14 +13,14 @@ export interface PriorityQueuesOptions {
   readonly maxBytes: number
 }
 
-export const defaultPriorityQueuesOptions: PriorityQueuesOptions = Object.freeze({
+export const defaultQueueOptions: QueueOptions = Object.freeze({
   places: Object.freeze([10, 50, 200, 500]) as PerPriority<number>,
   peerShare: 0.5,
   maxBytes: 64 * 1024 * 1024,
 })
 
 /** @throws ArgumentError when a value cannot be. */
-export function verifyPriorityQueuesOptions(options: PriorityQueuesOptions): PriorityQueuesOptions {
+export function verifyQueueOptions(options: QueueOptions): QueueOptions {
   const { places, peerShare, maxBytes } = options
   if (places.length !== 4) throw new ArgumentError(`places for ${String(places.length)} priorities: there are 4`)
   for (const count of places) wholeNumber('places', count)

@@ -1,5 +1,5 @@
 import { ArgumentError, Priority, type PerPriority } from '@aiv/transport-api'
-import { defaultPriorityQueuesOptions, verifyPriorityQueuesOptions, type PriorityQueuesOptions } from './options.js'
+import { defaultQueueOptions, verifyQueueOptions, type QueueOptions } from './options.js'
 import { PeerState, Turns, type QueueEntry } from './peer-queue.js'
 
 /** What to queue, and under what. */
@@ -47,8 +47,8 @@ export class PriorityQueues<T> {
   #idlePeers = 0
 
   /** @throws ArgumentError for an option out of range. */
-  constructor(options: Partial<PriorityQueuesOptions> = {}) {
-    const { places, peerShare, maxBytes } = verifyPriorityQueuesOptions({ ...defaultPriorityQueuesOptions, ...options })
+  constructor(options: Partial<QueueOptions> = {}) {
+    const { places, peerShare, maxBytes } = verifyQueueOptions({ ...defaultQueueOptions, ...options })
     const share = (count: number): number => Math.max(1, Math.floor(count * peerShare))
     this.#places = [...places]
     this.#shares = [share(places[0]), share(places[1]), share(places[2]), share(places[3])]
