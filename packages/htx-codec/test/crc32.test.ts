@@ -1,0 +1,46 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { crc32, portableCrc32 } from '../src/index.js'
+import { crc32 as browserCrc32 } from '../src/index.browser.js'
+
+const check = new TextEncoder().encode('123456789')
+
+describe.each([
+  ['of the platform', crc32],
+  ['in JavaScript', portableCrc32],
+  ['of a browser', browserCrc32],
+])('CRC-32 %s', (_name, sum) => {
+  test('gives the published check value', () => {
+    expect(sum(check)).toBe(0xcbf43926)
+  })
+
+  test('of nothing is 0, or what it was before', () => {
+    expect(sum(new Uint8Array(0))).toBe(0)
+    expect(sum(new Uint8Array(0), 0xcbf43926)).toBe(0xcbf43926)
+  })
+
+  test('can be taken in pieces', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 600 }), fc.nat(600), (bytes, cut) => {
+        expect(sum(bytes.subarray(cut), sum(bytes.subarray(0, cut)))).toBe(sum(bytes))
+      }),
+    )
+  })
+
+  test('agrees with the sum taken bit by bit', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.integer({ min: 0, max: 0xffffffff }), (bytes, seed) => {
+        expect(sum(bytes, seed)).toBe(bitByBit(bytes, seed))
+      }),
+    )
+  })
+})
+
+function bitByBit(bytes: Uint8Array, seed: number): number {
+  let register = ~seed
+  for (const byte of bytes) {
+    register ^= byte
+    for (let bit = 0; bit < 8; bit++) register = (register >>> 1) ^ (register & 1 ? 0xedb88320 : 0)
+  }
+  return ~register >>> 0
+}
