@@ -17,7 +17,7 @@ export {
   type HtxConnectionParts,
   LINK_CLOSE_TIMEOUT_MS,
 } from './htx-connection.js'
-export type { LinkProvider, LinkListener, Listening } from './link-provider.js'
+export type { LinkProvider, LinkListener, Listening, Arrival } from './link-provider.js'
 export { HtxTransport } from './htx-transport.js'
 export type { HtxTransportOptions } from './transport-options.js'
 export {
@@ -29,3 +29,8 @@ export {
 } from './half-open-table.js'
 export { type SourcePrefixes, sourcePrefixes } from './ip-prefix.js'
 export { transportMetricNames } from './transport-metrics.js'
+export { type InterfaceAddress, dialableHosts, socketAddress } from './socket-address.js'
+export { listenError } from './listen-error.js'
+export { HtxSession } from './session-core.js'
+export { type RecordSealer, type RecordOpener, AeadRecordSealer, AeadRecordOpener } from './record-layer.js'
+export { closeName, closeNumber, FIRST_APPLICATION_CODE } from './close-codes.js'

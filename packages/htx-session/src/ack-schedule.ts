@@ -1,0 +1,44 @@
+import type { Millis } from '@aiv/transport-api'
+import { ACK_INTERVAL_MS } from './delivery-rate.js'
+
+/** From here on an ACK goes out in the same turn. */
+const ACK_AT_ONCE_BYTES = 32 * 1024
+
+/**
+ * When to acknowledge. Bulk: in the turn that completes 32 KiB, but not twice within a millisecond, since at a
+ * gigabyte per second every ACK costs as much as a frame. Little: after a short wait for more, since an ACK beside every
+ * small answer would double the price of a round trip.
+ */
+export class AckSchedule {
+  readonly #delayMs: Millis
+  #received = 0
+  #acknowledged = 0
+  #lastAt: Millis = -Infinity
+  #dueAt: Millis = Infinity
+
+  constructor(delayMs: Millis) {
+    this.#delayMs = delayMs
+  }
+
+  /** When the next ACK is to be sent; `Infinity`: there is nothing to acknowledge. */
+  get dueAt(): Millis {
+    return this.#dueAt
+  }
+
+  /** @param received - message bytes received so far, in all. */
+  onReceived(now: Millis, received: number): void {
+    this.#received = received
+    const open = received - this.#acknowledged
+    if (open === 0) return
+    const at = open >= ACK_AT_ONCE_BYTES ? Math.max(now, this.#lastAt + ACK_INTERVAL_MS) : now + this.#delayMs
+    if (at < this.#dueAt) this.#dueAt = at
+  }
+
+  /** What the ACK that goes out now says. */
+  take(now: Millis): number {
+    this.#lastAt = now
+    this.#dueAt = Infinity
+    this.#acknowledged = this.#received
+    return this.#received
+  }
+}

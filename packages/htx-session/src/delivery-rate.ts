@@ -1,0 +1,147 @@
+import type { Millis } from '@aiv/transport-api'
+
+/** In flight before anything is known: what the first window allows. */
+const INITIAL_IN_FLIGHT_BYTES = 256 * 1024
+const MIN_IN_FLIGHT_BYTES = 16 * 1024
+/** Frames that the in-flight limit has room for at least, so that the link never runs dry between two ACKs. */
+const MIN_FRAMES_IN_FLIGHT = 4
+/** Before the rate is known. */
+const INITIAL_FRAME_BYTES = 16 * 1024
+/** Smallest frame that is chosen: about one IP packet. */
+export const MIN_FRAME_BYTES = 1_200
+/** The wire's default; a session may have a smaller one. */
+const MAX_FRAME_BYTES = 65_536
+/** What one frame holds takes this long on the link, so that an urgent message waits no longer for it. */
+const FRAME_MS = 10
+/** How often the other side acknowledges bulk at most; it is part of every round trip that bulk sees. */
+export const ACK_INTERVAL_MS = 1
+/** How long a largest rate counts. */
+const RATE_WINDOW_MS = 2_000
+/** A smallest round trip older than this is measured anew, with the queue on the link drained. */
+const MIN_RTT_WINDOW_MS = 10_000
+
+/**
+ * What the path carries, from the ACKs: smoothed round trip (RFC 6298), smallest round trip, largest delivery rate; and
+ * from these how much may be in flight and how large a frame may be.
+ *
+ * The model is that of BBR (Cardwell and others, 2016), reduced to what a sender above TCP needs: TCP paces and repairs,
+ * this only keeps the queue here, where priorities act, and not in the kernel.
+ */
+export class DeliveryRate {
+  #sent = 0
+  #acknowledged = 0
+  #srtt: number | undefined
+  #rttVariance = 0
+  #minRtt = Infinity
+  #minRttAt: Millis = -Infinity
+  /** Bytes per ms: the largest of this window and of the one before. */
+  #rate = 0
+  #previousRate = 0
+  #rateSince: Millis = 0
+  // one sample at a time: when the bytes up to #target left, and what was acknowledged then
+  #target = -1
+  #targetAt: Millis = 0
+  #acknowledgedAtStart = 0
+  #limited = false
+  #draining = false
+
+  /** Message bytes handed to the link. */
+  get sentBytes(): number {
+    return this.#sent
+  }
+
+  get inFlightBytes(): number {
+    return this.#sent - this.#acknowledged
+  }
+
+  get smoothedRttMs(): number | undefined {
+    return this.#srtt
+  }
+
+  get rttVarianceMs(): number | undefined {
+    return this.#srtt === undefined ? undefined : this.#rttVariance
+  }
+
+  get bytesPerSecond(): number | undefined {
+    const rate = Math.max(this.#rate, this.#previousRate)
+    return rate === 0 ? undefined : rate * 1_000
+  }
+
+  /** A frame with so many message bytes left. */
+  onSent(now: Millis, bytes: number): void {
+    this.#sent += bytes
+    if (this.#target >= 0) return
+    // while draining, a sample counts only from the moment when little was ahead of it
+    if (this.#draining && this.inFlightBytes - bytes > this.maxInFlightBytes()) return
+    this.#target = this.#sent
+    this.#targetAt = now
+    this.#acknowledgedAtStart = this.#acknowledged
+    this.#limited = false
+  }
+
+  /** There was nothing to send: the rate seen now says nothing about what the path could carry. */
+  onIdle(): void {
+    this.#limited = true
+  }
+
+  /** An ACK; false when it acknowledges what was never sent. */
+  onAck(now: Millis, acknowledged: number): boolean {
+    if (acknowledged > this.#sent) return false
+    if (acknowledged <= this.#acknowledged) return true
+    this.#acknowledged = acknowledged
+    if (this.#target < 0 || acknowledged < this.#target) return true
+    this.#target = -1
+    const elapsed = Math.max(now - this.#targetAt, 0.01)
+    this.onRoundTrip(now, elapsed)
+    this.#onRate(now, (acknowledged - this.#acknowledgedAtStart) / elapsed)
+    return true
+  }
+
+  /** A round trip measured on anything: the handshake, a PING, a frame. */
+  onRoundTrip(now: Millis, rttMs: number): void {
+    if (this.#srtt === undefined) {
+      this.#srtt = rttMs
+      this.#rttVariance = rttMs / 2
+    } else {
+      this.#rttVariance += (Math.abs(this.#srtt - rttMs) - this.#rttVariance) / 4
+      this.#srtt += (rttMs - this.#srtt) / 8
+    }
+    if (rttMs <= this.#minRtt || this.#draining) {
+      this.#minRtt = rttMs
+      this.#minRttAt = now
+      this.#draining = false
+    } else if (now - this.#minRttAt > MIN_RTT_WINDOW_MS) {
+      // with the link empty anyway this sample is as good as any; else make it so first
+      if (this.#limited) {
+        this.#minRtt = rttMs
+        this.#minRttAt = now
+      } else this.#draining = true
+    }
+  }
+
+  /** Message bytes that may be unacknowledged, about twice what the path holds. */
+  maxInFlightBytes(): number {
+    const rate = Math.max(this.#rate, this.#previousRate)
+    if (rate === 0 || this.#minRtt === Infinity) return INITIAL_IN_FLIGHT_BYTES
+    const held = rate * (this.#minRtt + ACK_INTERVAL_MS)
+    const floor = this.frameBytes(MAX_FRAME_BYTES) * MIN_FRAMES_IN_FLIGHT
+    return Math.max(this.#draining ? held / 2 : held * 2, MIN_IN_FLIGHT_BYTES, floor)
+  }
+
+  /** Size of the next frame, at most `limit`. */
+  frameBytes(limit: number): number {
+    const rate = Math.max(this.#rate, this.#previousRate)
+    const wanted = rate === 0 ? INITIAL_FRAME_BYTES : Math.max(rate * FRAME_MS, MIN_FRAME_BYTES)
+    return Math.min(wanted, limit) | 0
+  }
+
+  #onRate(now: Millis, rate: number): void {
+    if (this.#limited && rate <= Math.max(this.#rate, this.#previousRate)) return
+    if (now - this.#rateSince > Math.max(RATE_WINDOW_MS, 10 * (this.#srtt ?? 0))) {
+      this.#previousRate = this.#rate
+      this.#rate = 0
+      this.#rateSince = now
+    }
+    this.#rate = Math.max(this.#rate, rate)
+  }
+}

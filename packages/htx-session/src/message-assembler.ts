@@ -1,0 +1,195 @@
+import type { ChunkSink } from '@aiv/htx-codec'
+import type { Millis } from '@aiv/transport-api'
+import { HtxSessionError } from './errors.js'
+import { CHUNK_COST_BYTES, type ReceiveCredit } from './flow-control.js'
+import type { ReassemblyBudget } from './reassembly-budget.js'
+
+/** Unfinished messages that a session holds at most, and their lengths together. Both sides keep to it. */
+export const MAX_UNFINISHED_MESSAGES = 64
+export const MAX_UNFINISHED_BYTES = 32 * 1024 * 1024
+/** Places among those that a sender leaves for emergency messages. */
+export const EMERGENCY_PLACES = 4
+
+interface Unfinished {
+  readonly bytes: Uint8Array
+  filled: number
+  /** Where it stood when its progress was looked at last. */
+  filledThen: number
+  lookedAt: Millis
+}
+
+export interface MessageAssemblerOptions {
+  readonly maxMessageBytes: number
+  readonly minProgressBytesPerSecond: number
+  readonly progressWindowMs: number
+  readonly budget: ReassemblyBudget
+  readonly credit: ReceiveCredit
+  /** A whole message; `cost` is the credit that it holds until the application has taken it. */
+  readonly deliver: (bytes: Uint8Array, cost: number) => void
+}
+
+/**
+ * Puts chunks together to messages. What is held is bounded three ways: by credit, by this session's unfinished
+ * messages, and by the node's budget. Methods throw HtxSessionError for what the other side did wrong.
+ */
+export class MessageAssembler implements ChunkSink {
+  readonly #options: MessageAssemblerOptions
+  readonly #unfinished = new Map<number, Unfinished>()
+  #reservedBytes = 0
+  /** The number that the next new message must have. */
+  #next = 1
+  #messageBytes = 0
+  #chunks = 0
+  #now: Millis = 0
+  // the chunk in hand, between onChunkStart and onChunkEnd
+  #current: Unfinished | undefined
+  #currentNumber = 0
+  #currentFinal = false
+  /** The chunk in hand is a whole message that only lies in several pieces. */
+  #currentWhole = false
+
+  constructor(options: MessageAssemblerOptions) {
+    this.#options = options
+  }
+
+  /** Bytes of messages received, which is what an ACK says; padding does not count. */
+  get messageBytes(): number {
+    return this.#messageBytes
+  }
+
+  get unfinishedMessages(): number {
+    return this.#unfinished.size
+  }
+
+  /** Chunks read so far, padding not counted. */
+  get chunks(): number {
+    return this.#chunks
+  }
+
+  /** Called before chunks are read, so that new messages know when they began. */
+  setTime(now: Millis): void {
+    this.#now = now
+  }
+
+  isOpen(number: number): boolean {
+    return number < this.#next && this.#unfinished.has(number)
+  }
+
+  onMessage(number: number, bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start
+    this.#begin(number, length)
+    this.#take(length)
+    this.#options.deliver(bytes.subarray(start, end), length + CHUNK_COST_BYTES)
+  }
+
+  onChunkStart(number: number, final: boolean, length: number, total: number | undefined): void {
+    this.#take(length)
+    let message: Unfinished
+    if (total === undefined) {
+      message = this.#unfinished.get(number) as Unfinished
+    } else {
+      this.#begin(number, total)
+      if (!final) this.#reserve(total)
+      message = { bytes: new Uint8Array(total), filled: 0, filledThen: 0, lookedAt: this.#now }
+      if (!final) this.#unfinished.set(number, message)
+    }
+    const after = message.filled + length
+    if (final ? after !== message.bytes.length : after >= message.bytes.length)
+      throw new HtxSessionError('MALFORMED', 'the chunks of a message do not add up to its length')
+    this.#current = message
+    this.#currentNumber = number
+    this.#currentFinal = final
+    this.#currentWhole = final && total !== undefined
+    // memory for an unfinished message is reserved as a whole, so that its chunks hold no credit
+    if (!this.#currentWhole) this.#options.credit.release(length + CHUNK_COST_BYTES)
+  }
+
+  onChunkBytes(bytes: Uint8Array): void {
+    const message = this.#current as Unfinished
+    message.bytes.set(bytes, message.filled)
+    message.filled += bytes.length
+  }
+
+  onChunkEnd(): void {
+    const message = this.#current as Unfinished
+    this.#current = undefined
+    if (!this.#currentFinal) return
+    if (!this.#currentWhole) {
+      this.#unfinished.delete(this.#currentNumber)
+      this.#release(message.bytes.length)
+    }
+    this.#options.deliver(message.bytes, this.#currentWhole ? message.bytes.length + CHUNK_COST_BYTES : 0)
+  }
+
+  onPadding(length: number): void {
+    if (!this.#options.credit.receive(length)) throw overrun()
+    this.#options.credit.release(length + CHUNK_COST_BYTES)
+  }
+
+  /** When {@link checkProgress} has to look next; `Infinity`: nothing is unfinished. */
+  nextCheckAt(): Millis {
+    if (this.#unfinished.size === 0 || this.#options.minProgressBytesPerSecond === 0) return Infinity
+    let earliest = Infinity
+    for (const { lookedAt } of this.#unfinished.values()) earliest = Math.min(earliest, lookedAt)
+    return earliest + this.#options.progressWindowMs
+  }
+
+  /** True when an unfinished message has brought too little since it was looked at last. */
+  checkProgress(now: Millis): boolean {
+    const { minProgressBytesPerSecond, progressWindowMs } = this.#options
+    const wanted = (minProgressBytesPerSecond * progressWindowMs) / 1_000
+    for (const message of this.#unfinished.values()) {
+      if (now < message.lookedAt + progressWindowMs) continue
+      if (message.filled - message.filledThen < wanted) return true
+      message.filledThen = message.filled
+      message.lookedAt = now
+    }
+    return false
+  }
+
+  /** Begins the measurement of progress anew: it was we who held the other side up. */
+  forgiveProgress(now: Millis): void {
+    for (const message of this.#unfinished.values()) {
+      message.filledThen = message.filled
+      message.lookedAt = now
+    }
+  }
+
+  /** Gives everything back; the session is over. */
+  clear(): void {
+    this.#unfinished.clear()
+    this.#current = undefined
+    this.#release(this.#reservedBytes)
+  }
+
+  #begin(number: number, length: number): void {
+    if (number !== this.#next)
+      throw new HtxSessionError('MALFORMED', `message number ${number} instead of ${this.#next}`)
+    if (length > this.#options.maxMessageBytes)
+      throw new HtxSessionError('MESSAGE_TOO_LARGE', `${length} bytes, at most ${this.#options.maxMessageBytes}`)
+    this.#next += 1
+  }
+
+  #take(length: number): void {
+    this.#messageBytes += length
+    this.#chunks += 1
+    if (!this.#options.credit.receive(length)) throw overrun()
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#unfinished.size >= MAX_UNFINISHED_MESSAGES || this.#reservedBytes + bytes > MAX_UNFINISHED_BYTES)
+      throw new HtxSessionError('FLOW_CONTROL_VIOLATION', 'too many unfinished messages')
+    if (!this.#options.budget.tryReserve(bytes))
+      throw new HtxSessionError('REASSEMBLY_BUSY', 'no memory left for unfinished messages', { retryable: true })
+    this.#reservedBytes += bytes
+  }
+
+  #release(bytes: number): void {
+    this.#reservedBytes -= bytes
+    this.#options.budget.release(bytes)
+  }
+}
+
+function overrun(): HtxSessionError {
+  return new HtxSessionError('FLOW_CONTROL_VIOLATION', 'more bytes than the window allows')
+}

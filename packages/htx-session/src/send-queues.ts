@@ -1,0 +1,170 @@
+import { type Bytes, type Millis, type PerPriority, Priority, priorities } from '@aiv/transport-api'
+import { Fifo } from './fifo.js'
+
+/** What a queued message is counted for beside its bytes, so that empty ones are bounded as well. */
+export const QUEUED_MESSAGE_BYTES = 64
+/** Expired messages deep in a queue are looked for no more often than this. */
+const SWEEP_MS = 20
+
+/** A message on its way out: one small object, whatever its size. */
+export class OutgoingMessage {
+  /** 0 until its first chunk is made. */
+  number = 0
+  /** Bytes that are in chunks already. */
+  offset = 0
+  /** When the last of them was made. */
+  movedAt: Millis = 0
+  // where `offset` is, when the message is in pieces
+  #piece = 0
+  #pieceOffset = 0
+
+  constructor(
+    readonly bytes: Bytes,
+    readonly length: number,
+    readonly tag: number | undefined,
+    readonly expiresAt: Millis,
+  ) {}
+
+  /** Hands the next `count` bytes to `take`, in views, and moves on. */
+  advance(count: number, take: (view: Uint8Array) => void): void {
+    if (this.bytes instanceof Uint8Array) {
+      take(count === this.length ? this.bytes : this.bytes.subarray(this.offset, this.offset + count))
+    } else {
+      for (let left = count; left > 0;) {
+        const piece = this.bytes[this.#piece] as Uint8Array
+        const size = Math.min(left, piece.length - this.#pieceOffset)
+        if (size > 0) take(piece.subarray(this.#pieceOffset, this.#pieceOffset + size))
+        left -= size
+        this.#pieceOffset += size
+        if (this.#pieceOffset === piece.length) {
+          this.#piece += 1
+          this.#pieceOffset = 0
+        }
+      }
+    }
+    this.offset += count
+  }
+}
+
+/** What happens to tagged messages. */
+export interface SendObserver {
+  onSent(tag: number): void
+  onDropped(tag: number, code: string): void
+}
+
+/** One queue per priority, each with a bound of its own. */
+export class SendQueues {
+  readonly #maxQueuedBytes: number
+  readonly #observer: SendObserver
+  readonly #queues: PerPriority<Fifo<OutgoingMessage>> = [new Fifo(), new Fifo(), new Fifo(), new Fifo()]
+  readonly #bytes: [number, number, number, number] = [0, 0, 0, 0]
+  readonly #refused: [boolean, boolean, boolean, boolean] = [false, false, false, false]
+  #anyRefused = false
+  /** No queued message expires before this. */
+  #expiresAt: Millis = Infinity
+  #sweptAt: Millis = -Infinity
+  #messages = 0
+
+  constructor(maxQueuedBytes: number, observer: SendObserver) {
+    this.#maxQueuedBytes = maxQueuedBytes
+    this.#observer = observer
+  }
+
+  /** Messages of all priorities. */
+  get messages(): number {
+    return this.#messages
+  }
+
+  get queuedBytes(): PerPriority<number> {
+    return [...this.#bytes]
+  }
+
+  /** False, and the message is not taken, when its priority has no room; {@link pollDrain} says when it has again. */
+  push(message: OutgoingMessage, priority: Priority): boolean {
+    const cost = message.length + QUEUED_MESSAGE_BYTES
+    const queued = this.#bytes[priority]
+    if (queued > 0 && queued + cost > this.#maxQueuedBytes) {
+      this.#refused[priority] = true
+      this.#anyRefused = true
+      return false
+    }
+    this.#bytes[priority] = queued + cost
+    this.#messages += 1
+    this.#queues[priority].push(message)
+    if (message.expiresAt < this.#expiresAt) this.#expiresAt = message.expiresAt
+    return true
+  }
+
+  /** The message whose turn it is at this priority; those that expired before their first chunk are dropped on the way. */
+  peek(now: Millis, priority: Priority): OutgoingMessage | undefined {
+    const queue = this.#queues[priority]
+    for (let message; (message = queue.peek()) !== undefined; queue.shift()) {
+      if (message.expiresAt > now || message.number !== 0) return message
+      this.#forget(message, priority, 'EXPIRED')
+    }
+    return undefined
+  }
+
+  /** So many bytes of the first message went into a chunk. */
+  moved(bytes: number, priority: Priority): void {
+    this.#bytes[priority] -= bytes
+  }
+
+  /** The first message is all in chunks. */
+  finished(priority: Priority): void {
+    const message = this.#queues[priority].shift()
+    this.#bytes[priority] -= QUEUED_MESSAGE_BYTES
+    this.#messages -= 1
+    if (message?.tag !== undefined) this.#observer.onSent(message.tag)
+  }
+
+  /** The lowest priority that, like all above it, has room again after one of them had none; else `undefined`. */
+  pollDrain(): Priority | undefined {
+    if (!this.#anyRefused) return undefined
+    let lowest: Priority | undefined
+    let waiting = false
+    for (const priority of priorities) {
+      const refused = this.#refused[priority]
+      if (this.#bytes[priority] > this.#maxQueuedBytes / (refused ? 2 : 1)) break
+      waiting ||= refused
+      if (waiting) lowest = priority
+    }
+    if (lowest === undefined) return undefined
+    for (const priority of priorities) if (priority <= lowest) this.#refused[priority] = false
+    this.#anyRefused = this.#refused.includes(true)
+    return lowest
+  }
+
+  /** When {@link dropExpired} has something to do, at the earliest. */
+  nextExpiryAt(): Millis {
+    return Math.max(this.#expiresAt, this.#sweptAt + SWEEP_MS)
+  }
+
+  /** Drops every message that expired before its first chunk, wherever it stands. */
+  dropExpired(now: Millis): void {
+    this.#sweptAt = now
+    let next = Infinity
+    for (const priority of priorities) {
+      this.#queues[priority].remove((message) => {
+        const expired = message.expiresAt <= now && message.number === 0
+        if (expired) this.#forget(message, priority, 'EXPIRED')
+        else if (message.number === 0) next = Math.min(next, message.expiresAt)
+        return expired
+      })
+    }
+    this.#expiresAt = next
+  }
+
+  /** The session is over: nothing of what waits will be sent. */
+  dropAll(code: string): void {
+    for (const priority of priorities) {
+      for (let message; (message = this.#queues[priority].shift()) !== undefined;) this.#forget(message, priority, code)
+    }
+  }
+
+  #forget(message: OutgoingMessage, priority: Priority, code: string): void {
+    this.#bytes[priority] -= message.length - message.offset + QUEUED_MESSAGE_BYTES
+    this.#messages -= 1
+    if (message.tag !== undefined) this.#observer.onDropped(message.tag, code)
+  }
+}

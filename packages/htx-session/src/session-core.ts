@@ -1,0 +1,653 @@
+import {
+  AEAD_TAG_BYTES,
+  FRAME_OVERHEAD,
+  FrameDecoder,
+  FrameFlag,
+  type FrameHeader,
+  type FrameSink,
+  FrameType,
+  crc32,
+  encodeFrame,
+  readChunks,
+} from '@aiv/htx-codec'
+import {
+  AivError,
+  ArgumentError,
+  type Bytes,
+  type CloseReason,
+  type ConnectionStats,
+  type Millis,
+  type ProtocolCore,
+  type SendOptions,
+  type SendResult,
+  byteLength,
+  joinBytes,
+} from '@aiv/transport-api'
+import { AckSchedule } from './ack-schedule.js'
+import { type Capabilities, HTX_VERSION } from './capabilities.js'
+import { closeName, closeNumber } from './close-codes.js'
+import { CompressionGate } from './compression-gate.js'
+import { ControlLimiter } from './control-limiter.js'
+import { PING_BYTES, decodeClose, decodeUint64, encodeClose, encodeUint64 } from './control-payloads.js'
+import { DeliveryRate } from './delivery-rate.js'
+import { HtxSessionError } from './errors.js'
+import { Fifo } from './fifo.js'
+import { ReceiveCredit, SendCredit } from './flow-control.js'
+import { KeepAlive } from './keep-alive.js'
+import { MessageAssembler } from './message-assembler.js'
+import {
+  AeadRecordOpener,
+  AeadRecordSealer,
+  MIN_KEY_FRAMES,
+  MIN_KEY_MS,
+  type RecordOpener,
+  type RecordSealer,
+} from './record-layer.js'
+import { OutgoingMessage, SendQueues } from './send-queues.js'
+import { SendScheduler } from './send-scheduler.js'
+import type { HtxSessionEvent, HtxSessionStart } from './session-events.js'
+import { type EstablishedHandshake, MAX_HANDSHAKE_BYTES, SessionHandshake } from './session-handshake.js'
+
+export type { HtxSessionEvent, HtxSessionStart } from './session-events.js'
+
+const EMPTY = new Uint8Array(0)
+/** More chunks than this in one frame: where the next one lies in pieces, joining them costs less than reading across. */
+const MANY_CHUNKS = 8
+
+/**
+ * One HTX session over one ordered stream of bytes (docs/wire/htx-session.md): handshake, sealed frames, credit,
+ * priorities, keep-alive, rekey, close. It decides everything; a shell moves bytes and keeps one timer.
+ *
+ * `send` may be called in any state but closed; what is sent during the handshake waits for its end. A turn ends with
+ * {@link pollOutput}: small messages sent before it share a frame, so that a shell does well to poll in a microtask.
+ */
+export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, readonly Uint8Array[]> {
+  readonly #start: HtxSessionStart
+  readonly #startedAt: Millis
+  readonly #decoder: FrameDecoder
+  readonly #events = new Fifo<HtxSessionEvent>()
+  readonly #capabilities: Capabilities
+  #handshake: SessionHandshake | undefined
+  #remoteCapabilities: Capabilities | undefined
+  #state: 'handshaking' | 'open' | 'closing' | 'closed' = 'handshaking'
+  #now: Millis
+
+  // bytes that are ready before the scheduler is asked: the handshake, a CLOSE
+  #ready: Uint8Array[] = []
+  #handshakeSentAt: Millis | undefined
+  #heardFrame = false
+
+  #sealer: RecordSealer | undefined
+  #opener: RecordOpener | undefined
+  #keySince: Millis = 0
+  #firstFrameAt: Millis | undefined
+  #maxPlainBytes = 0
+
+  readonly #sendCredit = new SendCredit()
+  readonly #receiveCredit: ReceiveCredit
+  readonly #queues: SendQueues
+  readonly #scheduler: SendScheduler
+  readonly #assembler: MessageAssembler
+  readonly #rate = new DeliveryRate()
+  readonly #acks: AckSchedule
+  readonly #keepAlive: KeepAlive
+  readonly #limiter: ControlLimiter
+  readonly #compression: CompressionGate
+  /** Credit of whole messages that stand in the event queue. */
+  #heldCredit = 0
+  #paused = false
+  #limited = false
+  #pong: Uint8Array | undefined
+
+  // the frame that arrives in pieces
+  #frameType = 0
+  #frameFlags = 0
+  #framePieces: Uint8Array[] = []
+  /** The last DATA frame held many chunks, so that the next one probably does. */
+  #manyChunks = false
+
+  #closeDeadline: Millis = Infinity
+  #closeCode = 0
+  #closeText = ''
+  #closeSent = false
+  #closedBy: 'local' | 'remote' = 'local'
+  #remoteClose: { readonly code: number; readonly reason: string } | undefined
+
+  #receivedBytes = 0
+  #sentBytes = 0
+
+  constructor(now: Millis, start: HtxSessionStart) {
+    const { options, role, secure, expected, remoteStatic, budget, compressor } = start
+    this.#start = start
+    this.#startedAt = now
+    this.#now = now
+    this.#decoder = new FrameDecoder({ maxFrameBytes: options.maxFrameBytes, crc32 })
+    this.#capabilities = {
+      versions: [HTX_VERSION],
+      patterns: ['XX', 'XK'],
+      suites: secure.suites,
+      maxFrameBytes: options.maxFrameBytes,
+      maxMessageBytes: options.maxMessageBytes,
+      lz4: compressor?.name === 'lz4',
+    }
+    this.#receiveCredit = new ReceiveCredit(now, options.maxWindowBytes)
+    this.#queues = new SendQueues(options.maxQueuedBytes, {
+      onSent: (tag) => this.#events.push({ type: 'sent', tag }),
+      onDropped: (tag, code) => this.#events.push({ type: 'dropped', tag, code }),
+    })
+    this.#scheduler = new SendScheduler(this.#queues, this.#sendCredit)
+    this.#assembler = new MessageAssembler({
+      maxMessageBytes: options.maxMessageBytes,
+      minProgressBytesPerSecond: options.minProgressBytesPerSecond,
+      progressWindowMs: options.progressWindowMs,
+      budget,
+      credit: this.#receiveCredit,
+      deliver: (bytes, cost) => {
+        this.#heldCredit += cost
+        this.#events.push({ type: 'packet', bytes })
+      },
+    })
+    this.#acks = new AckSchedule(options.ackDelayMs)
+    this.#keepAlive = new KeepAlive(now, options.keepAliveMs, options.idleTimeoutMs)
+    this.#limiter = new ControlLimiter(now, options.controlFramesPerSecond, options.controlBytesPerSecond)
+    this.#compression = new CompressionGate(compressor)
+    this.#handshake = new SessionHandshake({
+      role,
+      secure,
+      expected,
+      remoteStatic,
+      capabilities: this.#capabilities,
+    })
+    this.#pumpHandshake(this.#handshake)
+  }
+
+  get state(): 'handshaking' | 'open' | 'closing' | 'closed' {
+    return this.#state
+  }
+
+  /** False while the other side floods us with frames that are not DATA: the shell stops reading until it is true again. */
+  get wantsInput(): boolean {
+    return !this.#limited && this.#state !== 'closed'
+  }
+
+  // ---- input
+
+  handleInput(now: Millis, bytes: Uint8Array): void {
+    if (this.#state === 'closed' || bytes.length === 0) return
+    this.#now = now
+    this.#receivedBytes += bytes.length
+    if (this.#keepAlive.heard(now)) this.#events.push({ type: 'liveness', state: 'alive' })
+    this.#assembler.setTime(now)
+    this.#guard(() => this.#decoder.push(bytes, this.#sink))
+    if (this.#isClosed()) return
+    this.#acks.onReceived(now, this.#assembler.messageBytes)
+    this.#checkLimiter(now)
+  }
+
+  /** The byte stream ended or broke. Without a sealed CLOSE before, that is an abort. */
+  handleEnd(now: Millis): void {
+    this.#now = now
+    if (this.#state === 'closed') return
+    if (this.#closeSent || this.#remoteClose !== undefined) return this.#finishOrderly()
+    const error = new HtxSessionError('CONNECTION_LOST', 'the stream ended without a CLOSE', { retryable: true })
+    this.#ready = []
+    this.#finish({ by: 'lost', code: error.code, retryable: true }, error)
+  }
+
+  handleTimeout(now: Millis): void {
+    this.#now = now
+    if (this.#state === 'closed') return
+    if (this.#state === 'handshaking') {
+      if (now < this.#handshakeDeadline()) return
+      return this.#fail(
+        new HtxSessionError('HANDSHAKE_TIMEOUT', 'no handshake in time', { retryable: true }),
+        'timeout',
+      )
+    }
+    if (now >= this.#closeDeadline) return this.#closeNow()
+    if (now >= this.#keepAlive.idleAt())
+      return this.#fail(new HtxSessionError('IDLE_TIMEOUT', 'not a byte in time', { retryable: true }), 'timeout')
+    if (this.#keepAlive.checkSuspect(now, this.#rate.smoothedRttMs))
+      this.#events.push({ type: 'liveness', state: 'suspect' })
+    if (now >= this.#queues.nextExpiryAt()) this.#queues.dropExpired(now)
+    this.#checkLimiter(now)
+    if (!this.#paused && now >= this.#assembler.nextCheckAt() && this.#assembler.checkProgress(now))
+      this.#fail(new HtxSessionError('PROGRESS_TIMEOUT', 'an unfinished message hardly moves', { retryable: true }))
+  }
+
+  // ---- commands
+
+  /**
+   * Takes a packet, or says why not: `full` takes nothing and is followed by a `drain` event. The packet's buffers
+   * belong to the session from here on.
+   * @throws ArgumentError for a priority that there is not.
+   */
+  send(now: Millis, packet: Bytes, options: SendOptions): SendResult {
+    if (this.#state === 'closed' || this.#closeDeadline !== Infinity) return 'closed'
+    const { priority, tag, expiresAt = Infinity } = options
+    if (!(priority >= 0 && priority <= 3)) throw new ArgumentError(`priority ${String(priority)}`)
+    this.#now = now
+    const length = byteLength(packet)
+    const remoteLimit = this.#remoteCapabilities?.maxMessageBytes ?? Infinity
+    if (length > this.#start.options.maxMessageBytes || length > remoteLimit) return 'too-large'
+    return this.#queues.push(new OutgoingMessage(packet, length, tag, expiresAt), priority) ? 'accepted' : 'full'
+  }
+
+  /** Withholds credit. Packets that are here already come nevertheless. */
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(now: Millis): void {
+    this.#now = now
+    if (!this.#paused) return
+    this.#paused = false
+    this.#assembler.forgiveProgress(now)
+  }
+
+  /** Asks the other side for a sign of life now; silence ends in a `liveness` event. */
+  probe(now: Millis): void {
+    this.#now = now
+    this.#keepAlive.probe()
+  }
+
+  /**
+   * Sends what was accepted, then a CLOSE, and waits for the other side's: `closeDrainMs` in all. Then, or at once
+   * during the handshake, comes `closed`. Does nothing when called again.
+   * @param code - 0, or one of the application's own from 0x1000 to 0xFFFF.
+   * @throws ArgumentError for another code.
+   */
+  close(now: Millis, code = 0, reason = ''): void {
+    if (!Number.isInteger(code) || code < 0 || code > 0xffff) throw new ArgumentError(`close code ${code}: 0 to 65,535`)
+    this.#now = now
+    if (this.#state === 'closed' || this.#closeDeadline !== Infinity) return
+    this.#closeCode = code
+    this.#closeText = reason
+    if (this.#state === 'handshaking') {
+      this.#ready.push(this.#plainFrame(FrameType.Close, encodeClose(code, reason)))
+      this.#finish({ by: 'local', code: 'CLOSED', retryable: true })
+      return
+    }
+    this.#state = 'closing'
+    this.#closeDeadline = now + this.#start.options.closeDrainMs
+  }
+
+  /** Ends the session at once and without a CLOSE, so that the other side takes it for a broken connection. */
+  abort(now: Millis, error: Error): void {
+    this.#now = now
+    if (this.#state === 'closed') return
+    const reason =
+      error instanceof AivError
+        ? error
+        : new HtxSessionError('ABORTED', error.message, { cause: error, retryable: true })
+    this.#ready = []
+    this.#finish({ by: 'local', code: 'ABORTED', retryable: true }, reason)
+  }
+
+  // ---- output
+
+  /**
+   * Whole frames as pieces to be written one after another, about `maxOutputBytes` of them; new buffers and, where
+   * nothing had to be copied, none of the caller's.
+   */
+  pollOutput(now: Millis): readonly Uint8Array[] | undefined {
+    this.#now = now
+    const out = this.#ready
+    if (out.length > 0) this.#ready = []
+    if (this.#state === 'handshaking') this.#handshakeSentAt ??= now
+    else if (this.#state !== 'closed') this.#sealAll(now, out)
+    if (out.length === 0) return undefined
+    for (const piece of out) this.#sentBytes += piece.length
+    return out
+  }
+
+  pollEvent(): HtxSessionEvent | undefined {
+    const event = this.#events.shift()
+    if (this.#heldCredit > 0 && this.#events.length === 0) {
+      this.#receiveCredit.release(this.#heldCredit)
+      this.#heldCredit = 0
+    }
+    return event
+  }
+
+  nextTimeout(): Millis | undefined {
+    if (this.#state === 'closed') return undefined
+    if (this.#state === 'handshaking') return this.#handshakeDeadline()
+    return Math.min(
+      this.#keepAlive.nextAt(this.#rate.smoothedRttMs),
+      this.#acks.dueAt,
+      this.#closeDeadline,
+      this.#queues.nextExpiryAt(),
+      this.#paused ? Infinity : this.#assembler.nextCheckAt(),
+      this.#limited ? this.#limiter.resumeAt() : Infinity,
+    )
+  }
+
+  stats(now: Millis): ConnectionStats {
+    this.#now = now
+    return {
+      rttMs: this.#rate.smoothedRttMs,
+      rttVarianceMs: this.#rate.rttVarianceMs,
+      // the stream below repeats what is lost without telling
+      lossRatio: undefined,
+      deliveryBytesPerSecond: this.#rate.bytesPerSecond,
+      receivedBytes: this.#receivedBytes,
+      sentBytes: this.#sentBytes,
+      onAirBytes: this.#sentBytes,
+      queuedBytes: this.#queues.queuedBytes,
+      unconfirmedBytes: this.#rate.inFlightBytes,
+      lastHeardAt: this.#keepAlive.lastHeardAt,
+    }
+  }
+
+  /** Everything that this turn wants to say, after the handshake. */
+  #sealAll(now: Millis, out: Uint8Array[]): void {
+    if (this.#pong !== undefined) {
+      this.#seal(FrameType.Pong, this.#pong, PING_BYTES, out)
+      this.#pong = undefined
+    }
+    if (now >= this.#acks.dueAt) {
+      this.#seal(FrameType.Ack, encodeUint64(this.#acks.take(now)), 8, out)
+    }
+    if (!this.#paused && this.#receiveCredit.due) {
+      const limit = this.#receiveCredit.grant(now, this.#rate.smoothedRttMs ?? 0)
+      this.#seal(FrameType.WindowUpdate, encodeUint64(limit), 8, out)
+    }
+    const ping = this.#keepAlive.pollPing(now)
+    if (ping !== undefined) this.#seal(FrameType.Ping, ping, PING_BYTES, out)
+    if (this.#queues.messages > 0) this.#sealMessages(now, out)
+    if (this.#state === 'closing' && !this.#closeSent && this.#queues.messages === 0) {
+      this.#sealClose(this.#closeCode, this.#closeText, out)
+      if (this.#remoteClose !== undefined) this.#finishOrderly()
+    }
+  }
+
+  #sealMessages(now: Millis, out: Uint8Array[]): void {
+    const limit = this.#start.options.maxOutputBytes
+    for (let bytes = 0; bytes < limit;) {
+      const frameBytes = this.#rate.frameBytes(this.#maxPlainBytes + FRAME_OVERHEAD + AEAD_TAG_BYTES)
+      const room = this.#rate.maxInFlightBytes() - this.#rate.inFlightBytes
+      const plan = this.#scheduler.fill(now, frameBytes - FRAME_OVERHEAD - AEAD_TAG_BYTES, room)
+      if (plan === undefined) break
+      const [first = EMPTY] = plan.pieces
+      const plain = plan.pieces.length === 1 ? first : plan.pieces
+      const packed = plan.chunks === 1 ? this.#compression.compress(plain, plan.bytes) : undefined
+      bytes +=
+        packed === undefined
+          ? this.#seal(FrameType.Data, plain, plan.bytes, out)
+          : this.#seal(FrameType.Data, packed, packed.length, out, FrameFlag.Compressed)
+      if (plan.messageBytes > 0) this.#keepAlive.unacknowledged(now)
+      this.#rate.onSent(now, plan.messageBytes)
+      this.#limiter.earn(plan.messageBytes)
+    }
+    if (this.#queues.messages === 0) this.#rate.onIdle()
+    const lowest = this.#queues.pollDrain()
+    if (lowest !== undefined) this.#events.push({ type: 'drain', lowest })
+  }
+
+  /** Seals one frame, after a KEY_UPDATE where the key has done its work; returns its size. */
+  #seal(type: FrameType, plain: Bytes, plainBytes: number, out: Uint8Array[], flags = 0): number {
+    const sealer = this.#sealer as RecordSealer
+    const timestamp = this.#timestamp()
+    if (this.#keyIsSpent(sealer)) {
+      sealer.seal(FrameType.KeyUpdate, 0, EMPTY, 0, timestamp, out)
+      sealer.next()
+      this.#keySince = this.#now
+    }
+    return sealer.seal(type, flags, plain, plainBytes, timestamp, out)
+  }
+
+  #keyIsSpent(sealer: RecordSealer): boolean {
+    const { rekeyAfterFrames, rekeyAfterBytes, rekeyAfterMs } = this.#start.options
+    const age = this.#now - this.#keySince
+    // one more frame, and the KEY_UPDATE after it, have to find room
+    if (sealer.frames + 1 >= rekeyAfterFrames) return true
+    if (age >= rekeyAfterMs) return true
+    const frame = this.#maxPlainBytes + 2 * (FRAME_OVERHEAD + AEAD_TAG_BYTES)
+    // the other side closes on changes that follow each other too fast
+    return sealer.bytes + frame > rekeyAfterBytes && (sealer.frames >= MIN_KEY_FRAMES || age >= MIN_KEY_MS)
+  }
+
+  #sealClose(code: number, reason: string, out: Uint8Array[]): void {
+    const payload = encodeClose(code, reason)
+    this.#seal(FrameType.Close, payload, payload.length, out)
+    this.#closeSent = true
+  }
+
+  #plainFrame(type: FrameType, payload: Uint8Array): Uint8Array {
+    return encodeFrame({ flags: 0, type, sequence: 0, timestamp: this.#timestamp(), payload })
+  }
+
+  #timestamp(): number {
+    this.#firstFrameAt ??= this.#now
+    return Math.max(0, Math.floor(this.#now - this.#firstFrameAt))
+  }
+
+  // ---- frames
+
+  readonly #sink: FrameSink = {
+    onFrame: (header, headerBytes, payload) => {
+      if (this.#deaf()) return
+      if (this.#opener === undefined) return this.#onPlainFrame(header, payload)
+      const { type, flags, length } = header
+      this.#onRecord(type, flags, length, this.#opener.open(header, headerBytes, payload))
+    },
+    onFrameStart: (header, headerBytes) => {
+      if (this.#deaf()) return
+      this.#frameType = header.type
+      this.#frameFlags = header.flags
+      if (this.#opener !== undefined) return this.#opener.start(header, headerBytes)
+      this.#framePieces = []
+      this.#checkPlainFrame(header)
+    },
+    onFramePiece: (piece) => {
+      if (this.#deaf()) return
+      if (this.#opener !== undefined) this.#opener.update(piece)
+      else this.#framePieces.push(piece)
+    },
+    onFrameEnd: () => {
+      if (this.#deaf()) return
+      if (this.#opener === undefined) {
+        const payload = joinBytes(this.#framePieces)
+        this.#framePieces = []
+        return this.#onPlainPayload(this.#frameType, payload)
+      }
+      const plain = this.#opener.finish()
+      this.#onRecord(this.#frameType, this.#frameFlags, byteLength(plain) + AEAD_TAG_BYTES, plain)
+    },
+  }
+
+  /** After the other side's CLOSE nothing it sends counts, nor after our end. */
+  #deaf(): boolean {
+    return this.#state === 'closed' || this.#remoteClose !== undefined
+  }
+
+  #onPlainFrame(header: FrameHeader, payload: Uint8Array): void {
+    this.#checkPlainFrame(header)
+    this.#onPlainPayload(header.type, payload)
+  }
+
+  /** Before the handshake is done: HANDSHAKE and CLOSE, small, unsealed. */
+  #checkPlainFrame(header: FrameHeader): void {
+    const { type, flags, sequence, length } = header
+    if (type !== FrameType.Handshake && type !== FrameType.Close)
+      throw new HtxSessionError('UNEXPECTED_FRAME', `a frame of type ${type} during the handshake`)
+    if (flags !== 0 || sequence !== 0 || length > MAX_HANDSHAKE_BYTES)
+      throw new HtxSessionError('MALFORMED', 'a frame of the handshake with flags, a sequence number or too much in it')
+  }
+
+  #onPlainPayload(type: number, payload: Uint8Array): void {
+    this.#heardFrame = true
+    if (type === FrameType.Handshake) {
+      const handshake = this.#handshake as SessionHandshake
+      handshake.handleMessage(payload)
+      this.#pumpHandshake(handshake)
+      return
+    }
+    const close = decodeClose(payload)
+    if (close === undefined) throw new HtxSessionError('MALFORMED', 'a CLOSE that cannot be read')
+    this.#remoteClose = close
+    this.#ready = []
+    this.#finish({ by: 'remote', code: closeName(close.code), retryable: true })
+  }
+
+  #pumpHandshake(handshake: SessionHandshake): void {
+    for (let message; (message = handshake.pollMessage()) !== undefined;)
+      this.#ready.push(this.#plainFrame(FrameType.Handshake, message))
+    const { outcome } = handshake
+    if (outcome === undefined) return
+    if (outcome instanceof AivError) throw outcome
+    this.#establish(outcome)
+  }
+
+  #establish(established: EstablishedHandshake): void {
+    const { session, pattern, suite, remoteCapabilities, fault } = established
+    const { maxFrameBytes } = this.#start.options
+    this.#handshake = undefined
+    this.#sealer = new AeadRecordSealer(session.sending)
+    this.#opener = new AeadRecordOpener(session.receiving)
+    this.#keySince = this.#now
+    this.#remoteCapabilities = remoteCapabilities
+    this.#maxPlainBytes = Math.min(maxFrameBytes, remoteCapabilities.maxFrameBytes) - FRAME_OVERHEAD - AEAD_TAG_BYTES
+    if (fault !== undefined) throw fault
+    this.#state = 'open'
+    this.#compression.allowed = this.#start.options.compression && remoteCapabilities.lz4
+    if (this.#handshakeSentAt !== undefined) this.#rate.onRoundTrip(this.#now, this.#now - this.#handshakeSentAt)
+    const { remote, remoteStatic } = session
+    this.#events.push({ type: 'established', remote, remoteStatic, pattern, suite, remoteCapabilities })
+  }
+
+  /** A frame whose tag was right: only now its type means something. */
+  #onRecord(type: number, flags: number, wireBytes: number, plain: Bytes): void {
+    if (type === FrameType.Data) {
+      this.#limiter.earn(wireBytes)
+      return this.#onData((flags & FrameFlag.Compressed) === 0 ? plain : this.#compression.decompress(joinBytes(plain)))
+    }
+    this.#limiter.take(wireBytes + FRAME_OVERHEAD)
+    if ((flags & FrameFlag.Compressed) !== 0)
+      throw new HtxSessionError('MALFORMED', `a compressed frame of type ${type}: only DATA may be`)
+    this.#onControl(type, joinBytes(plain))
+  }
+
+  #onData(plain: Bytes): void {
+    const before = this.#assembler.chunks
+    readChunks(this.#manyChunks ? joinBytes(plain) : plain, this.#assembler)
+    this.#manyChunks = this.#assembler.chunks - before > MANY_CHUNKS
+  }
+
+  #onControl(type: number, payload: Uint8Array): void {
+    switch (type) {
+      case FrameType.WindowUpdate:
+        return this.#sendCredit.grant(readUint64(payload))
+      case FrameType.Ack:
+        if (!this.#rate.onAck(this.#now, readUint64(payload)))
+          throw new HtxSessionError('MALFORMED', 'an ACK for more than was sent')
+        if (this.#rate.inFlightBytes === 0) this.#keepAlive.acknowledged()
+        return
+      case FrameType.KeyUpdate:
+        if (payload.length > 0) throw new HtxSessionError('MALFORMED', 'a KEY_UPDATE with a payload')
+        return this.#opener?.next(this.#now)
+      case FrameType.Ping:
+        if (payload.length !== PING_BYTES) throw new HtxSessionError('MALFORMED', `a PING of ${payload.length} bytes`)
+        // only the latest is answered, so that at most one PONG waits
+        this.#pong = payload
+        return
+      case FrameType.Pong: {
+        const rtt = this.#keepAlive.onPong(this.#now, payload)
+        if (rtt !== undefined) this.#rate.onRoundTrip(this.#now, rtt)
+        return
+      }
+      case FrameType.Close:
+        return this.#onClose(payload)
+      case FrameType.Handshake:
+        throw new HtxSessionError('UNEXPECTED_FRAME', 'a HANDSHAKE frame after the handshake')
+      default:
+        // 04 to 07 are reserved, from 0x40 on are experiments and private matters: both are passed over
+        if (type >= 0x40 || (type >= 0x04 && type <= 0x07)) return
+        throw new HtxSessionError('UNKNOWN_FRAME', `type ${type}`)
+    }
+  }
+
+  #onClose(payload: Uint8Array): void {
+    const close = decodeClose(payload)
+    if (close === undefined) throw new HtxSessionError('MALFORMED', 'a CLOSE that cannot be read')
+    this.#remoteClose = close
+    if (this.#closeSent) return this.#finishOrderly()
+    const code = closeName(close.code)
+    if (code !== 'CLOSED') {
+      // the other side has gone: there is nobody left to flush to
+      this.#finish({ by: 'remote', code, retryable: true })
+    } else if (this.#state === 'open') {
+      this.#state = 'closing'
+      this.#closedBy = 'remote'
+      this.#closeDeadline = this.#now + this.#start.options.closeDrainMs
+    }
+  }
+
+  // ---- the end
+
+  /** Runs what reads the other side's bytes: its mistakes end the session, ours are thrown. */
+  #guard(read: () => void): void {
+    try {
+      read()
+    } catch (error) {
+      if (!(error instanceof AivError) || error instanceof ArgumentError) throw error
+      this.#fail(error)
+    }
+  }
+
+  /** Ends the session with a CLOSE that says why. */
+  #fail(error: AivError, by: 'protocol' | 'timeout' = 'protocol'): void {
+    const retryable = error.retryable || this.#sealer !== undefined
+    const code = closeNumber(error.code)
+    if (this.#sealer === undefined) this.#ready.push(this.#plainFrame(FrameType.Close, encodeClose(code, error.code)))
+    else if (!this.#closeSent) this.#sealClose(code, error.code, this.#ready)
+    this.#finish({ by, code: error.code, retryable }, error)
+  }
+
+  /** The time for an orderly end is over. */
+  #closeNow(): void {
+    if (!this.#closeSent) this.#sealClose(this.#closeCode, this.#closeText, this.#ready)
+    this.#finishOrderly()
+  }
+
+  #finishOrderly(): void {
+    this.#finish({ by: this.#closedBy, code: 'CLOSED', retryable: true })
+  }
+
+  #finish(reason: CloseReason, error?: AivError): void {
+    this.#state = 'closed'
+    this.#queues.dropAll('CLOSED')
+    this.#assembler.clear()
+    this.#handshake = undefined
+    this.#sealer = undefined
+    this.#opener = undefined
+    this.#framePieces = []
+    this.#events.push({
+      type: 'closed',
+      reason,
+      ...(error === undefined ? {} : { error }),
+      ...(this.#remoteClose === undefined ? {} : { remoteClose: this.#remoteClose }),
+    })
+  }
+
+  #isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  #handshakeDeadline(): Millis {
+    const { firstFrameTimeoutMs, handshakeTimeoutMs } = this.#start.options
+    return this.#startedAt + (this.#heardFrame ? handshakeTimeoutMs : Math.min(firstFrameTimeoutMs, handshakeTimeoutMs))
+  }
+
+  #checkLimiter(now: Millis): void {
+    this.#limiter.refill(now)
+    this.#limited = this.#limiter.exhausted
+  }
+}
+
+function readUint64(payload: Uint8Array): number {
+  const value = decodeUint64(payload)
+  if (value === undefined) throw new HtxSessionError('MALFORMED', `${payload.length} bytes where 8 belong`)
+  return value
+}

@@ -1,0 +1,164 @@
+import {
+  AivError,
+  type CipherSuite,
+  type Handshake,
+  type HandshakePattern,
+  type NodeId,
+  type SecureChannels,
+  type SecureSession,
+} from '@aiv/transport-api'
+import {
+  type Capabilities,
+  HTX_VERSION,
+  decodeCapabilities,
+  encodeCapabilities,
+  isDowngrade,
+  patternByte,
+  patternFromByte,
+  suiteByte,
+  suiteFromByte,
+} from './capabilities.js'
+import { HtxSessionError } from './errors.js'
+
+/** Largest payload of a HANDSHAKE frame. */
+export const MAX_HANDSHAKE_BYTES = 2_048
+/** Names HTX in the prologue and in the key schedule. */
+export const HTX_LABEL = 'aiv-htx/1.1'
+/** Before Noise message 1: version of the handshake, pattern, suite, zero. */
+export const HANDSHAKE_HEAD_BYTES = 4
+const HANDSHAKE_VERSION = 1
+
+export interface SessionHandshakeStart {
+  readonly role: 'initiator' | 'responder'
+  readonly secure: SecureChannels
+  readonly expected: NodeId | undefined
+  readonly remoteStatic: Uint8Array | undefined
+  readonly capabilities: Capabilities
+}
+
+/** Both sides are proven. `fault`: and yet this session must not be. */
+export interface EstablishedHandshake {
+  readonly session: SecureSession
+  readonly pattern: HandshakePattern
+  readonly suite: CipherSuite
+  readonly remoteCapabilities: Capabilities
+  readonly fault: HtxSessionError | undefined
+}
+
+/**
+ * A Noise handshake in HANDSHAKE payloads: which pattern and suite, and what both sides can do. The choice is in the
+ * prologue, so that nobody in between can change it, and what each side can do comes sealed.
+ */
+export class SessionHandshake {
+  readonly #start: SessionHandshakeStart
+  #noise: Handshake | undefined
+  #pattern: HandshakePattern = 'XX'
+  #suite: CipherSuite = 'aes-256-gcm'
+  /** Goes before the first message. */
+  #head: Uint8Array | undefined
+  #fault: AivError | undefined
+  #established: EstablishedHandshake | undefined
+
+  constructor(start: SessionHandshakeStart) {
+    this.#start = start
+    if (start.role === 'responder') return
+    const [suite = 'aes-256-gcm'] = start.secure.suites
+    this.#pattern = start.remoteStatic === undefined ? 'XX' : 'XK'
+    this.#suite = suite
+    this.#head = Uint8Array.of(HANDSHAKE_VERSION, patternByte[this.#pattern], suiteByte[suite], 0)
+    this.#noise = this.#begin(this.#head)
+  }
+
+  /** `undefined` while it goes on. */
+  get outcome(): EstablishedHandshake | AivError | undefined {
+    return this.#fault ?? this.#established
+  }
+
+  /** The payload of a HANDSHAKE frame. What is wrong with it shows in {@link outcome}. */
+  handleMessage(payload: Uint8Array): void {
+    if (this.outcome !== undefined) return
+    if (payload.length > MAX_HANDSHAKE_BYTES)
+      return this.#fail(new HtxSessionError('MALFORMED', `${payload.length} bytes of handshake in one frame`))
+    let message = payload
+    if (this.#noise === undefined) {
+      const noise = this.#accept(payload)
+      if (noise === undefined) return
+      this.#noise = noise
+      message = payload.subarray(HANDSHAKE_HEAD_BYTES)
+    }
+    this.#noise.handleMessage(message)
+    this.#look()
+  }
+
+  /** The payload of the next HANDSHAKE frame, or `undefined`. */
+  pollMessage(): Uint8Array | undefined {
+    if (this.#fault !== undefined) return undefined
+    const message = this.#noise?.pollMessage()
+    if (message === undefined) return undefined
+    this.#look()
+    const head = this.#head
+    this.#head = undefined
+    if (head === undefined) return message
+    const out = new Uint8Array(head.length + message.length)
+    out.set(head)
+    out.set(message, head.length)
+    return out
+  }
+
+  /** The responder reads the first frame. */
+  #accept(payload: Uint8Array): Handshake | undefined {
+    const pattern = patternFromByte(payload[1])
+    const suite = suiteFromByte(payload[2])
+    if (payload[0] !== HANDSHAKE_VERSION || payload[3] !== 0 || pattern === undefined || suite === undefined)
+      return this.#fail(new HtxSessionError('HANDSHAKE_UNSUPPORTED', 'a handshake that nobody defined'))
+    if (!this.#start.secure.suites.includes(suite))
+      return this.#fail(new HtxSessionError('HANDSHAKE_UNSUPPORTED', `the suite ${suite} is not available here`))
+    this.#pattern = pattern
+    this.#suite = suite
+    return this.#begin(payload.subarray(0, HANDSHAKE_HEAD_BYTES))
+  }
+
+  #begin(head: Uint8Array): Handshake {
+    const label = new TextEncoder().encode(HTX_LABEL)
+    const prologue = new Uint8Array(label.length + 1 + head.length)
+    prologue.set(label)
+    prologue.set(head, label.length + 1)
+    const { role, secure, expected, remoteStatic, capabilities } = this.#start
+    return secure.start({
+      role,
+      pattern: this.#pattern,
+      suite: this.#suite,
+      label: HTX_LABEL,
+      prologue,
+      payload: encodeCapabilities(capabilities),
+      expected,
+      remoteStatic,
+    })
+  }
+
+  #fail(error: AivError): undefined {
+    this.#fault = error
+    return undefined
+  }
+
+  #look(): void {
+    const outcome = this.#noise?.outcome
+    if (outcome === undefined || this.#established !== undefined) return
+    if (outcome instanceof AivError) return this.#fail(outcome)
+    const ours = this.#start.capabilities
+    const theirs = decodeCapabilities(outcome.remotePayload)
+    const fault =
+      theirs === undefined
+        ? new HtxSessionError('MALFORMED', 'the capabilities of the other side cannot be read')
+        : isDowngrade(HTX_VERSION, ours.versions, theirs.versions)
+          ? new HtxSessionError('DOWNGRADE', 'both sides know a higher version than the one in use')
+          : undefined
+    this.#established = {
+      session: outcome,
+      pattern: this.#pattern,
+      suite: this.#suite,
+      remoteCapabilities: theirs ?? ours,
+      fault,
+    }
+  }
+}
