@@ -1,5 +1,5 @@
-import type { Compressor, Clock, Connection, Millis, NodeId, PerPriority, Priority, Random } from '@aiv/transport-api'
-import type { Hello, InboundDelivery, LinkEnvelope, OutboundDeliveryOptions, Epoch } from '@aiv/routing'
+import type { Compressor, Clock, Connection, Millis, NodeId, Priority, Random } from '@aiv/transport-api'
+import type { Hello, InboundDelivery, LinkEnvelope, OutboundDeliveryOptions } from '@aiv/routing'
 import type { NodeEventDetails, NodeEventType } from './node-events.js'
 import type { NodeSettings } from './options.js'
 import type { OutgoingMessage } from './outgoing-message.js'
@@ -12,7 +12,6 @@ export type Inbound = InboundDelivery<LinkEnvelope>
 /** What the channels of a node share: the node itself, seen from below. */
 export interface ChannelHost {
   readonly id: NodeId
-  readonly epoch: Epoch
   readonly clock: Clock
   readonly random: Random
   readonly compressor: Compressor | undefined
@@ -25,7 +24,8 @@ export interface ChannelHost {
   expireQueued(peer: NodeId, now: Millis): Millis
   nextLinkNumber(): number
   transportRank(transport: string): number
-  hello(link: PeerLink, heard: boolean, firstCounters: PerPriority<number>): Hello
+  /** Our HELLO, with what the channel adds. */
+  hello(link: PeerLink, own: Pick<Hello, 'epoch' | 'firstCounters' | 'heard'>): Hello
   onHello(link: PeerLink, hello: Hello): boolean
   /** `undefined`: no place for another sender. Closed in `onLinkClosed`. */
   openInbound(peer: NodeId, hello: Hello): Inbound | undefined

@@ -10,14 +10,12 @@ import {
   Priority,
   priorities,
   silentLogger,
-  toHex,
   type AivError,
   type Clock,
   type Connection,
   type Millis,
   type NodeId,
   type PeerRecord,
-  type PerPriority,
   type Random,
 } from '@aiv/transport-api'
 import type { ChannelHost, Inbound } from './channel-host.js'
@@ -90,7 +88,6 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
   readonly #sleep: SleepDetector
   readonly #sweep: LazyTimer
   readonly #host: ChannelHost
-  readonly #epoch: string
   readonly #allow: ReadonlySet<NodeId> | undefined
   readonly #deny: ReadonlySet<NodeId>
   /** Calls of `send` that wait for a place in the queue, the oldest first. */
@@ -114,7 +111,6 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
     this.#random = random
     this.#allow = options.allow === undefined ? undefined : new Set(options.allow)
     this.#deny = new Set(options.deny)
-    this.#epoch = toHex(random.bytes(8))
     this.#book = new PeerBook((id) => this.#channels.has(id), options.peerBook)
     this.#registry = new ProtocolRegistry(() => this.#onTaken(), options.protocols)
     this.#queues = new PriorityQueues(options.queues)
@@ -396,6 +392,7 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
   }
 
   #forget(message: OutgoingMessage): void {
+    message.failed(new NodeError('SEND_ABORTED', 'the sender did not wait for it'))
     if (this.#waiting.delete(message) || this.#queues.remove(message)) this.#admitWaiting()
   }
 
@@ -516,7 +513,12 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
     if (this.#accepted >= this.#settings.maxAccepted || this.#closing !== undefined) {
       return connection.abort(new NodeError('POOL_FULL', 'too many connections'))
     }
-    this.#adopt(connection)
+    try {
+      this.#adopt(connection)
+    } catch (error) {
+      if (!(error instanceof NodeError)) throw error
+      this.#options.log?.warn('connection refused', { code: error.code })
+    }
   }
 
   #adopt(connection: Connection): PeerLink {
@@ -543,6 +545,7 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
   }
 
   async #dial(peer: NodeId, links: readonly PeerLink[], signal: AbortSignal): Promise<Connection> {
+    if (this.#closing !== undefined) throw new NodeError('NODE_CLOSED', 'the node is closed')
     if (!this.#allowed(peer)) throw new NodeError('PEER_DENIED', `${peer} is not allowed here`)
     const entry = this.#book.get(peer)
     const addresses = [...(entry?.addresses ?? [])]
@@ -644,7 +647,6 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
     const { compressor, delivery } = this.#options
     return {
       id: this.id,
-      epoch: this.#epoch,
       clock: this.#clock,
       random: this.#random,
       compressor,
@@ -659,7 +661,7 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
       expireQueued: (peer, now) => this.#expireQueued(peer, now),
       nextLinkNumber: () => this.#linkNumber++,
       transportRank: (transport) => this.#transports.rank(transport),
-      hello: (link, heard, firstCounters) => this.#hello(link, heard, firstCounters),
+      hello: (link, own) => this.#hello(link, own),
       onHello: (link, hello) => this.#onHello(link, hello),
       openInbound: (peer, hello): Inbound | undefined => {
         const inbound = this.#inbound.open(this.#clock.now(), peer, hello.epoch)
@@ -682,16 +684,14 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
     }
   }
 
-  #hello(link: PeerLink, heard: boolean, firstCounters: PerPriority<number>): Hello {
+  #hello(link: PeerLink, own: Pick<Hello, 'epoch' | 'firstCounters' | 'heard'>): Hello {
     return {
+      ...own,
       version: HELLO_VERSION,
       capabilities: this.#capabilities(),
       deviceType: this.#settings.deviceType,
       record: this.#ownRecord(this.#clock.now()).bytes,
       observedAddress: link.connection.path.remote,
-      epoch: this.#epoch,
-      firstCounters,
-      heard,
     }
   }
 

@@ -5,6 +5,7 @@ export type NodeErrorCode =
   | 'NODE_CLOSED'
   | 'NO_TRANSPORT' // none of the transports could start
   | 'QUEUE_FULL' // `whenFull: 'fail'`, or too many sends wait already
+  | 'SEND_ABORTED' // the caller's signal, before it was handed to a connection
   | 'QUEUE_DROPPED' // an emergency message took its place
   | 'PEER_UNKNOWN' // no connection and no address
   | 'PEER_UNREACHABLE' // every address was tried; see `failures`

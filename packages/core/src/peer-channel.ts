@@ -1,7 +1,10 @@
 import {
   encodeLinkEnvelopeHeader,
+  EPOCH_BYTES,
+  epochFromBytes,
   MessageKind,
   OutboundDelivery,
+  type Epoch,
   type Hello,
   type LinkAck,
   type LinkEnvelope,
@@ -55,6 +58,8 @@ export class PeerChannel implements PeerLinkOwner {
   readonly id: NodeId
   readonly outbound: OutboundDelivery<OutgoingMessage>
   readonly #host: ChannelHost
+  /** Names the life of this channel's counters: one that is forgotten and made again begins at 0 under another. */
+  readonly #epoch: Epoch
   readonly #links: PeerLink[] = []
   /** The connection that each priority uses: it stays as long as it works, so that order is kept. */
   readonly #assigned: (PeerLink | undefined)[] = [undefined, undefined, undefined, undefined]
@@ -81,6 +86,7 @@ export class PeerChannel implements PeerLinkOwner {
   constructor(id: NodeId, host: ChannelHost) {
     this.id = id
     this.#host = host
+    this.#epoch = epochFromBytes(host.random.bytes(EPOCH_BYTES))
     this.#timer = new LazyTimer(host.clock, () => this.#onTimer())
     this.outbound = new OutboundDelivery<OutgoingMessage>(
       {
@@ -166,6 +172,7 @@ export class PeerChannel implements PeerLinkOwner {
     const message = stalled ?? this.#host.takeQueued(this.id, priority)
     if (message === undefined) return false
     this.#stalled[priority] = undefined
+    if (message.ended) return true // its sender did not wait for it
     if (this.#host.clock.now() >= message.deadlineAt) {
       this.#fail(message, deliveryError(message, 'DELIVERY_TIMEOUT'))
       return true
@@ -296,7 +303,7 @@ export class PeerChannel implements PeerLinkOwner {
   }
 
   hello(link: PeerLink, heard: boolean): Hello {
-    return this.#host.hello(link, heard, this.outbound.firstCounters())
+    return this.#host.hello(link, { epoch: this.#epoch, firstCounters: this.outbound.firstCounters(), heard })
   }
 
   onHello(link: PeerLink, hello: Hello): boolean {
@@ -441,7 +448,7 @@ export class PeerChannel implements PeerLinkOwner {
   }
 
   onAcknowledgement(link: PeerLink, ack: LinkAck): void {
-    if (ack.epoch !== this.#host.epoch) return
+    if (ack.epoch !== this.#epoch) return
     link.lastUsedAt = this.#host.clock.now()
     for (const priority of priorities) {
       for (const { first, last } of ack.acknowledged[priority]) {

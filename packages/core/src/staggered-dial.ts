@@ -20,7 +20,7 @@ export interface StaggeredDialOptions {
  * connection: Happy Eyeballs (RFC 8305), over addresses of any transport. The others are aborted; one that came up in
  * the same moment is closed.
  *
- * @throws AggregateError-like: rejects with all failures in the order of the candidates, or the signal's reason.
+ * @returns rejects with {@link DialFailures}, in the order of the candidates, or with the signal's reason.
  */
 export async function staggeredDial(
   candidates: readonly DialCandidate[],
@@ -79,14 +79,14 @@ export async function staggeredDial(
 export class DialFailures extends AivError<'DIAL_FAILED'> {
   constructor(readonly failures: readonly Error[]) {
     super('DIAL_FAILED', failures.map((failure) => failure.message).join('; ') || 'no address to dial', {
-      retryable: failures.some(
-        (failure) => !(failure instanceof AivError) || failure.retryable || isTransient(failure),
-      ),
+      retryable: failures.some(mayPass),
     })
   }
 }
 
-/** Dial errors that may pass without anybody doing something about them. */
-function isTransient(failure: AivError): boolean {
-  return failure.code === 'DIAL_REFUSED' || failure.code === 'DIAL_TIMEOUT'
+/** Failures that may pass without anybody doing something about them. */
+function mayPass(failure: Error): boolean {
+  if (!(failure instanceof AivError)) return true
+  const code: string = failure.code as string
+  return failure.retryable || code === 'DIAL_REFUSED' || code === 'DIAL_TIMEOUT'
 }
