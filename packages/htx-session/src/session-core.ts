@@ -293,7 +293,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   pollOutput(now: Millis): readonly Uint8Array[] | undefined {
     this.#now = now
     const out = this.#ready
-    if (out.length > 0) this.#ready = []
+    this.#ready = []
     if (this.#state === 'handshaking') this.#handshakeSentAt ??= now
     else if (this.#state !== 'closed') this.#sealAll(now, out)
     if (out.length === 0) return undefined
