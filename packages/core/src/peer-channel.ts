@@ -32,6 +32,9 @@ const ACK_GATHER_MS = 10
 const ACK_GATHER_MESSAGES = 512
 const ACK_GATHER_BYTES = 1024 * 1024
 
+/** A connection that lived for this long was a good one. */
+const PROVEN_MS = 1_000
+
 /** Below this a message is not worth compressing. */
 const COMPRESS_FROM_BYTES = 1_024
 /** After a message that did not shrink, so many are not tried. */
@@ -294,7 +297,6 @@ export class PeerChannel implements PeerLinkOwner {
     const first = this.#links.length === 1
     if (this.#pauses > 0) link.pause()
     this.#everConnected = true
-    this.#dialRounds = 0
     this.#dialAgainAt = Infinity
     this.#host.emit('connection-opened', link.info)
     if (first) this.#host.emit('peer-connected', { peer: this.id })
@@ -348,6 +350,10 @@ export class PeerChannel implements PeerLinkOwner {
   onClosed(link: PeerLink, reason: CloseReason): void {
     const index = this.#links.indexOf(link)
     if (index >= 0) this.#links.splice(index, 1)
+    const now = this.#host.clock.now()
+    // one that breaks at once would otherwise be dialled again at once, for ever
+    if (now - link.openedAt < PROVEN_MS) this.#backOff(now)
+    else this.#dialRounds = 0
     this.#linkFailed(link)
     this.#host.emit('connection-closed', { ...link.info, reason })
     this.#host.onLinkClosed(link)
@@ -539,16 +545,19 @@ export class PeerChannel implements PeerLinkOwner {
   #onDialFailed(error: unknown): NodeError {
     const failure = asNodeError(error, this.id)
     if (this.#closed || this.#bestLink() !== undefined) return failure
-    this.#dialRounds++
-    const hopeless = !failure.retryable || (!this.#everConnected && this.#dialRounds >= this.#host.settings.dialTries)
+    const hopeless =
+      !failure.retryable || (!this.#everConnected && this.#dialRounds + 1 >= this.#host.settings.dialTries)
     if (hopeless && !this.#everConnected) this.#failQueued(failure)
     else if (hopeless && !failure.retryable && this.#links.length === 0) this.#failQueued(failure)
-    if (this.#hasWork()) {
-      const { dialBackOffMs } = this.#host.settings
-      const wait = dialBackOffMs * 2 ** Math.min(this.#dialRounds - 1, 4)
-      this.#dialAgainAt = this.#host.clock.now() + wait * (1 + 0.25 * this.#host.random.uniform())
-    }
+    if (this.#hasWork()) this.#backOff(this.#host.clock.now())
     return failure
+  }
+
+  #backOff(now: Millis): void {
+    const { dialBackOffMs } = this.#host.settings
+    const wait = dialBackOffMs * 2 ** Math.min(this.#dialRounds, 4)
+    this.#dialRounds++
+    this.#dialAgainAt = now + wait * (1 + 0.25 * this.#host.random.uniform())
   }
 
   /** Messages that never went out fail; those that did may have arrived, and have until their deadline. */

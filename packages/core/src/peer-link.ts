@@ -59,6 +59,7 @@ export class PeerLink implements ConnectionHandler {
   sleepsWhenSuspect = 0
   /** Last application message, either way. */
   lastUsedAt: Millis
+  readonly openedAt: Millis
   closed = false
   paused = false
   /** Priorities that were refused as full, one bit each. */
@@ -77,7 +78,8 @@ export class PeerLink implements ConnectionHandler {
   ) {
     this.#owner = owner
     this.#now = now
-    this.lastUsedAt = now()
+    this.openedAt = now()
+    this.lastUsedAt = this.openedAt
   }
 
   get info(): ConnectionInfo {
