@@ -2,7 +2,6 @@ import { ArgumentError, byteLength, joinBytes, type AeadOpener, type Bytes } fro
 import { TAG_BYTES, type Aead, type Crypto, type Ed25519KeyPair, type X25519KeyPair } from './crypto.js'
 import { hkdfExpand } from './hkdf.js'
 import { isAllZero, isStrictEd25519Signature, isStrongEd25519Point } from './key-checks.js'
-import { verifyCofactorless } from './cofactorless.js'
 import { loadSodium, type Sodium } from './sodium.js'
 
 class PortableX25519KeyPair implements X25519KeyPair {
@@ -24,80 +23,59 @@ class PortableEd25519KeyPair implements Ed25519KeyPair {
  * libsodium has no portable AES-GCM. Loads libsodium when called, and once.
  */
 export async function portableCrypto(): Promise<Crypto> {
-  return new PortableCrypto(await loadSodium())
+  return createPortableCrypto(await loadSodium())
 }
 
-class PortableCrypto implements Crypto {
-  readonly suites = Object.freeze(['chacha20-poly1305'] as const)
-  readonly #sodium: Sodium
-
-  constructor(sodium: Sodium) {
-    this.#sodium = sodium
+function createPortableCrypto(sodium: Sodium): Crypto {
+  const randomBytes = (length: number): Uint8Array => sodium.randombytes_buf(length)
+  const hmacSha256 = (key: Uint8Array, ...pieces: readonly Uint8Array[]): Uint8Array => {
+    const state = sodium.crypto_auth_hmacsha256_init(key)
+    for (const piece of pieces) sodium.crypto_auth_hmacsha256_update(state, piece)
+    return sodium.crypto_auth_hmacsha256_final(state) // frees the state too
   }
-
-  randomBytes(length: number): Uint8Array {
-    return this.#sodium.randombytes_buf(length)
-  }
-
-  sha256(...pieces: readonly Uint8Array[]): Uint8Array {
-    return this.#sodium.crypto_hash_sha256(joinBytes(pieces))
-  }
-
-  hmacSha256(key: Uint8Array, ...pieces: readonly Uint8Array[]): Uint8Array {
-    const state = this.#sodium.crypto_auth_hmacsha256_init(key)
-    for (const piece of pieces) this.#sodium.crypto_auth_hmacsha256_update(state, piece)
-    return this.#sodium.crypto_auth_hmacsha256_final(state) // frees the state too
-  }
-
-  hkdfExtract(salt: Uint8Array, keyMaterial: Uint8Array): Uint8Array {
-    return this.hmacSha256(salt, keyMaterial)
-  }
-
-  hkdfExpand(key: Uint8Array, info: string | Uint8Array, length: number): Uint8Array {
-    return hkdfExpand((hmacKey, ...pieces) => this.hmacSha256(hmacKey, ...pieces), key, info, length)
-  }
-
-  x25519KeyPair(seed?: Uint8Array): X25519KeyPair {
-    const privateKey = seed === undefined ? this.randomBytes(32) : new Uint8Array(seed)
-    if (privateKey.length !== 32) {
-      throw new ArgumentError(`an X25519 private key has 32 bytes, not ${privateKey.length}`)
-    }
-    return new PortableX25519KeyPair(privateKey, this.#sodium.crypto_scalarmult_base(privateKey))
-  }
-
-  x25519(own: X25519KeyPair, publicKey: Uint8Array): Uint8Array | undefined {
-    if (!(own instanceof PortableX25519KeyPair)) throw new ArgumentError('an X25519 key pair of another Crypto')
-    if (publicKey.length !== 32) throw new ArgumentError(`an X25519 key has 32 bytes, not ${publicKey.length}`)
-    let shared: Uint8Array
-    try {
-      shared = this.#sodium.crypto_scalarmult(own.privateKey, publicKey)
-    } catch {
-      return undefined // libsodium itself gives no all-zero secret out
-    }
-    return isAllZero(shared) ? undefined : shared
-  }
-
-  ed25519FromSeed(seed: Uint8Array): Ed25519KeyPair {
-    if (seed.length !== 32) throw new ArgumentError(`an Ed25519 private key has 32 bytes, not ${seed.length}`)
-    const { privateKey, publicKey } = this.#sodium.crypto_sign_seed_keypair(seed)
-    return new PortableEd25519KeyPair(privateKey, publicKey)
-  }
-
-  sign(key: Ed25519KeyPair, message: Uint8Array): Uint8Array {
-    if (!(key instanceof PortableEd25519KeyPair)) throw new ArgumentError('an Ed25519 key pair of another Crypto')
-    return this.#sodium.crypto_sign_detached(message, key.privateKey)
-  }
-
-  verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-    if (!isStrongEd25519Point(publicKey) || !isStrictEd25519Signature(signature)) return false
-    if (!this.#sodium.crypto_sign_verify_detached(signature, message, publicKey)) return false
-    return verifyCofactorless(this.#sodium, publicKey, message, signature)
-  }
-
-  aead(suite: string, key: Uint8Array): Aead {
-    if (suite !== 'chacha20-poly1305') throw new ArgumentError(`no ${suite} here`)
-    if (key.length !== 32) throw new ArgumentError(`an AEAD key has 32 bytes, not ${key.length}`)
-    return new PortableChaChaPoly(this.#sodium, new Uint8Array(key))
+  return {
+    suites: Object.freeze(['chacha20-poly1305'] as const),
+    randomBytes,
+    sha256: (...pieces) => sodium.crypto_hash_sha256(joinBytes(pieces)),
+    hmacSha256,
+    hkdfExtract: (salt, keyMaterial) => hmacSha256(salt, keyMaterial),
+    hkdfExpand: (key, info, length) => hkdfExpand(hmacSha256, key, info, length),
+    x25519KeyPair(seed) {
+      const privateKey = seed === undefined ? randomBytes(32) : new Uint8Array(seed)
+      if (privateKey.length !== 32) {
+        throw new ArgumentError(`an X25519 private key has 32 bytes, not ${privateKey.length}`)
+      }
+      return new PortableX25519KeyPair(privateKey, sodium.crypto_scalarmult_base(privateKey))
+    },
+    x25519(own, publicKey) {
+      if (!(own instanceof PortableX25519KeyPair)) throw new ArgumentError('an X25519 key pair of another Crypto')
+      if (publicKey.length !== 32) throw new ArgumentError(`an X25519 key has 32 bytes, not ${publicKey.length}`)
+      let shared: Uint8Array
+      try {
+        shared = sodium.crypto_scalarmult(own.privateKey, publicKey)
+      } catch {
+        return undefined // libsodium itself gives no all-zero secret out
+      }
+      return isAllZero(shared) ? undefined : shared
+    },
+    ed25519FromSeed(seed) {
+      if (seed.length !== 32) throw new ArgumentError(`an Ed25519 private key has 32 bytes, not ${seed.length}`)
+      const { privateKey, publicKey } = sodium.crypto_sign_seed_keypair(seed)
+      return new PortableEd25519KeyPair(privateKey, publicKey)
+    },
+    sign(key, message) {
+      if (!(key instanceof PortableEd25519KeyPair)) throw new ArgumentError('an Ed25519 key pair of another Crypto')
+      return sodium.crypto_sign_detached(message, key.privateKey)
+    },
+    verify(publicKey, message, signature) {
+      if (!isStrongEd25519Point(publicKey) || !isStrictEd25519Signature(signature)) return false
+      return sodium.crypto_sign_verify_detached(signature, message, publicKey)
+    },
+    aead(suite, key) {
+      if (suite !== 'chacha20-poly1305') throw new ArgumentError(`no ${suite} here`)
+      if (key.length !== 32) throw new ArgumentError(`an AEAD key has 32 bytes, not ${key.length}`)
+      return new PortableChaChaPoly(sodium, new Uint8Array(key))
+    },
   }
 }
 

@@ -2,8 +2,8 @@ import type { AeadOpener, Bytes, CipherSuite } from '@aiv/transport-api'
 
 /**
  * The seam to a platform's cryptography. Two implementations come with this package, `nodeCrypto` and
- * `portableCrypto()`; both give the same verdict on every input. A program may wrap one, to record what is sealed or
- * to hand in a faster AEAD.
+ * `portableCrypto()`; both give the same verdict on every input, and both are plain objects of functions, so that
+ * `{ ...nodeCrypto, aead }` wraps one: to record what is sealed, or to hand in another AEAD.
  *
  * Keys are handles of the implementation that made them: importing a raw key costs more than using it.
  */

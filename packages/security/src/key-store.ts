@@ -244,5 +244,5 @@ function corrupt(path: string, cause?: unknown): KeyFileError {
 }
 
 function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
 }
