@@ -13,22 +13,15 @@ const noSkips = process.argv.includes('--no-skips')
 const LIMIT_MS = 20 * 60_000
 const TARGETS = ['build', 'typecheck', 'lint', 'test', 'pack-check']
 
-const env = {
-  ...process.env,
-  NX_DAEMON: 'false',
-  NX_NO_CLOUD: 'true',
-  NX_TUI: 'false',
-  FORCE_COLOR: '0',
-  NO_COLOR: '1',
-}
-// Node warns when both are set, once per process and so hundreds of times
-delete env.FORCE_COLOR
+// nx asks its tasks for colours unless told otherwise, and Node warns in each process when NO_COLOR is there as well
+const env = { ...process.env, NX_DAEMON: 'false', NX_NO_CLOUD: 'true', NX_TUI: 'false', FORCE_COLOR: '0' }
+delete env.NO_COLOR
 
 const bin = (path) => join(root, 'node_modules', path)
 const packages = readdirSync(join(root, 'packages')).filter((name) =>
   existsSync(join(root, 'packages', name, 'package.json')),
 )
-const results = packages.map((name) => ({ name, path: join(root, 'packages', name, 'coverage', 'jest.json') }))
+const results = packages.map((name) => ({ name, path: join(root, 'packages', name, 'test-results.json') }))
 
 const startedAt = Date.now()
 let checksPassed = 0
@@ -78,9 +71,11 @@ async function runPackages() {
   })
   const failures = new Set([...output.matchAll(/^- (?:@aiv\/)?([a-z0-9-]+:[a-z-]+)\s*$/gm)].map(([, name]) => name))
   for (const name of failures) {
-    const block = (blocks.get(name) ?? []).join('\n').trim()
-    console.log(`\nFAILED ${name}\n${block || '(not run: what it depends on failed)'}`)
+    const block = blocks.get(name)?.join('\n').trim()
+    if (block) console.log(`\nFAILED ${name}\n${block}`)
   }
+  const notRun = [...failures].filter((name) => !blocks.has(name))
+  if (notRun.length > 0) console.log(`\nNOT RUN, as what they depend on failed: ${notRun.join(', ')}`)
   checksFailed += failures.size
   checksPassed += [...blocks.keys()].filter((name) => !failures.has(name)).length
   if (timedOut || blocks.size === 0 || (status !== 0 && failures.size === 0)) {
