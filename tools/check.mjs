@@ -1,5 +1,6 @@
-// What `npm test` runs: builds, type-checks, lints, tests and packs every package, then looks for dead code,
-// files that are not formatted and links that lead nowhere. Prints one line per check, what failed in full, and last `N passed, N failed`.
+// What `npm test` runs: builds, type-checks, lints, tests and packs every package, then looks for dead code, for files
+// that are not formatted and for links that lead nowhere. Prints one line per check, what failed in full, and last
+// `N passed, N failed`.
 //
 //   --no-skips   a skipped test counts as a failure (the project's own CI has everything that tests need)
 import { spawn } from 'node:child_process'
