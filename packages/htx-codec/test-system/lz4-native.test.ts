@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from '@jest/globals'
 import { fromHex } from '@aiv/transport-api'
 import fc from 'fast-check'
@@ -6,21 +7,20 @@ import { loadNativeLz4, lz4Compressor } from '../src/index.js'
 import { compressible, mutated } from '../test/arbitraries.js'
 
 /*
- * Needs the package `lz4`, which is compiled on installation. It may stand anywhere:
+ * Needs the package `lz4`, which is compiled on installation: `tools/ci/install` puts it into tools/ci/cache/native-lz4,
+ * or AIV_NATIVE_MODULES names the folder that native-lz4 is in. From this package's folder:
  *
- *   npm install --prefix <folder> lz4@0.6.5
- *   AIV_LZ4=<folder> npx jest -c test-system/jest.config.mjs
+ *   npx jest --testMatch '<rootDir>/test-system/**\/*.test.ts'
  *
- * Without AIV_LZ4 it must be found from this package. Where it is missing these tests fail: they are not for passing over.
+ * Where it is missing these tests fail: they are not for passing over.
  */
-const folder = process.env.AIV_LZ4
-const load =
-  folder === undefined ? undefined : () => Promise.resolve(createRequire(`${folder}/package.json`)('lz4') as unknown)
-const native = await loadNativeLz4(load)
+const modules = process.env.AIV_NATIVE_MODULES ?? fileURLToPath(new URL('../../../tools/ci/cache', import.meta.url))
+const requireNative = createRequire(`${modules}/native-lz4/package.json`)
+const native = await loadNativeLz4(() => Promise.resolve(requireNative('lz4') as unknown))
 const portable = lz4Compressor()
 
 function both(): { native: NonNullable<typeof native>; portable: typeof portable } {
-  if (native === undefined) throw new Error('the package lz4 is not installed: see the head of this file')
+  if (native === undefined) throw new Error('the package lz4 cannot be loaded: see the head of this file')
   return { native, portable }
 }
 

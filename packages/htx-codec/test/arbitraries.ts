@@ -8,7 +8,7 @@ export function anyFrame(): fc.Arbitrary<Frame> {
     type: fc.integer({ min: 0, max: 255 }),
     sequence: fc.integer({ min: 0, max: 0xffffffff }),
     timestamp: fc.maxSafeNat(),
-    payload: fc.uint8Array({ maxLength: 300 }),
+    payload: fc.uint8Array({ maxLength: 300, size: 'max' }),
   })
 }
 
@@ -29,7 +29,7 @@ export function mutated(bytes: Uint8Array): fc.Arbitrary<Uint8Array> {
 /** Bytes that LZ4 has something to do with: words repeated at various distances, and noise between them. */
 export function compressible(maxPieces = 40): fc.Arbitrary<Uint8Array> {
   const piece = fc.oneof(
-    fc.uint8Array({ maxLength: 40 }),
+    fc.uint8Array({ maxLength: 40, size: 'max' }),
     fc
       .tuple(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 1, max: 600 }))
       .map(([byte, n]) => new Uint8Array(n).fill(byte)),
@@ -37,5 +37,7 @@ export function compressible(maxPieces = 40): fc.Arbitrary<Uint8Array> {
       .tuple(fc.uint8Array({ minLength: 1, maxLength: 24 }), fc.integer({ min: 1, max: 40 }))
       .map(([word, n]) => Uint8Array.from({ length: word.length * n }, (_, i) => word[i % word.length] as number)),
   )
-  return fc.array(piece, { maxLength: maxPieces }).map((pieces) => Uint8Array.from(pieces.flatMap((part) => [...part])))
+  return fc
+    .array(piece, { maxLength: maxPieces, size: 'max' })
+    .map((pieces) => Uint8Array.from(pieces.flatMap((part) => [...part])))
 }

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { ArgumentError, fromHex, toHex } from '@aiv/transport-api'
 import fc from 'fast-check'
@@ -85,6 +86,13 @@ describe('Betanet 1.2 published example', () => {
   test('seals to the published frame', () => {
     const frame = { type: BetanetType.Stream, streamId: 3, payload: encodeBetanetStream(stream) }
     expect(toHex(sealBetanetFrame(frame, aead, betanetNonce(nonceSalt, 0)))).toBe(published)
+  })
+
+  test('stands in docs/wire/betanet-1.2.md as it is checked here', () => {
+    const document = readFileSync(new URL('../../../docs/wire/betanet-1.2.md', import.meta.url), 'utf8')
+    const values = [exported, client, key, nonceSalt].map(toHex)
+    const rows = document.slice(document.indexOf('## Published values')).match(/^\| .* \| `[0-9a-f]+` \|$/gm)
+    expect(rows?.map((row) => /`([0-9a-f]+)`/.exec(row)?.[1])).toEqual([...values, published])
   })
 
   test('opens from the published frame', () => {

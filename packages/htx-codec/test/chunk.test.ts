@@ -179,9 +179,11 @@ describe('chunks', () => {
       { number: MAX_MESSAGE_NUMBER, final: true, length: 1, bytes: Uint8Array.of(7) },
     ]
     const payload = write(heads)
+    const whole = JSON.stringify(toldOf(heads))
     for (let first = 0; first <= payload.length; first++) {
       for (let second = first; second <= payload.length; second++) {
-        expect(read(piecesOf(payload, [first, second])).told).toEqual(toldOf(heads))
+        const { told } = read(piecesOf(payload, [first, second]))
+        if (JSON.stringify(told) !== whole) expect({ first, second, told }).toEqual(toldOf(heads))
       }
     }
     expect(read(Array.from(payload, (byte) => Uint8Array.of(byte))).told).toEqual(toldOf(heads))
@@ -246,7 +248,7 @@ describe('chunks', () => {
           expect(split.told).toEqual(whole.told)
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: 2000 },
     )
   })
 
