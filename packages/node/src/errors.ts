@@ -3,13 +3,10 @@ import { AivError } from '@aiv/transport-api'
 /** What goes wrong in the program around a node: its folder, its key, its socket, its arguments. */
 export type CommandErrorCode =
   | 'USAGE' // the command line is wrong
-  | 'IDENTITY_MISSING' // there is no key in the data folder yet
-  | 'IDENTITY_EXISTS' // there is one already, and it is not overwritten
   | 'DATA_DIR_LOCKED' // another process uses the data folder
   | 'DATA_DIR_UNUSABLE' // cannot be made, read or written
   | 'LOCAL_SOCKET' // the running node cannot be asked
   | 'ADDRESS_UNKNOWN' // a bare node id, and nobody knows where it is
-  | 'NO_TRANSPORT' // not one transport could start
   | 'INPUT_UNREADABLE' // a file or the standard input cannot be read
   | 'INPUT_TOO_LARGE'
   | 'INTERRUPTED' // SIGINT or SIGTERM before the work was done

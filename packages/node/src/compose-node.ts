@@ -1,0 +1,49 @@
+import { createNode, type AivNode } from '@aiv/core'
+import { betanet } from '@aiv/betanet'
+import { webSocket } from '@aiv/websocket'
+import { loadNativeLz4, lz4Compressor } from '@aiv/htx-codec'
+import { createIdentity, type Identity } from '@aiv/security'
+import type { DeviceType, Logger, NodeId, TransportFactory } from '@aiv/transport-api'
+
+/** Where a transport listens; `dial`: it only dials; `off`: the node does without it. */
+export type Listening = { readonly host: string | undefined; readonly port: number } | 'dial' | 'off'
+
+export interface ComposeOptions {
+  /** HTX over TCP. */
+  readonly htx: Listening
+  /** HTX over WebSocket. */
+  readonly websocket: Listening
+  /** @defaultValue a fresh one, kept nowhere */
+  readonly identity?: Identity
+  readonly deviceType?: DeviceType
+  readonly log?: Logger
+  /** When given, nobody else connects. */
+  readonly allow?: readonly NodeId[]
+  /** Rounds over all addresses before a peer counts as unreachable. */
+  readonly dialTries?: number
+  readonly signal?: AbortSignal
+}
+
+/** The wiring: which transports a node of this program has, in the order of preference. */
+export async function composeNode(options: ComposeOptions): Promise<AivNode> {
+  const { identity = await createIdentity(), deviceType, log, allow, dialTries, signal } = options
+  const compressor = (await loadNativeLz4()) ?? lz4Compressor()
+  const transports: TransportFactory[] = []
+  if (options.htx !== 'off') transports.push(betanet({ listen: listen(options.htx) }))
+  if (options.websocket !== 'off') transports.push(webSocket({ listen: listen(options.websocket) }))
+  return createNode({
+    identity,
+    transports,
+    compressor,
+    ...(deviceType === undefined ? {} : { deviceType }),
+    ...(log === undefined ? {} : { log }),
+    ...(allow === undefined ? {} : { allow }),
+    ...(dialTries === undefined ? {} : { dialing: { tries: dialTries } }),
+    ...(signal === undefined ? {} : { signal }),
+  })
+}
+
+function listen(at: Exclude<Listening, 'off'>): { host?: string; port: number } | false {
+  if (at === 'dial') return false
+  return { port: at.port, ...(at.host === undefined ? {} : { host: at.host }) }
+}
