@@ -22,7 +22,7 @@ export interface Address {
 export const MAX_ADDRESS_LENGTH = 255
 
 const pattern =
-  /^([a-z][a-z0-9+.-]*):\/\/(?:([^@/?#]*)@)?(\[[0-9a-fA-F:.%a-z]+\]|[^:/?#@[\]]*)(?::(\d{1,5}))?(\/[^#\s]*)?$/
+  /^([a-z][a-z0-9+.-]*):\/\/(?:([^@/?#]*)@)?(\[[0-9a-zA-Z.%]*:[0-9a-zA-Z:.%]*\]|[^\s:/?#@[\]]*)(?::(\d{1,5}))?(\/[^#\s]*)?$/
 
 /**
  * @throws ArgumentError when `text` is no address: no scheme, a user part that is no node id, a password, a port out of
@@ -45,7 +45,9 @@ export function parseAddress(text: string): Address {
   }
   const port = rawPort === undefined ? undefined : Number(rawPort)
   if (port !== undefined && (port === 0 || port > 65_535)) throw new ArgumentError(`"${shown}": port out of range`)
-  if (host === '' && nodeId === undefined) throw new ArgumentError(`"${shown}" names neither a host nor a node`)
+  if (host === '' && (nodeId === undefined || user !== undefined || port !== undefined)) {
+    throw new ArgumentError(`"${shown}" names no host`)
+  }
   return { scheme, nodeId, host, port, path }
 }
 

@@ -26,7 +26,7 @@ export class ReplayWindow {
   /** How a counter stands; changes nothing, so that it can be asked before a tag is verified. */
   check(counter: number): 'new' | 'seen' | 'too-old' {
     if (counter > this.#highest) return 'new'
-    if (this.#highest - counter >= this.#size) return 'too-old'
+    if (counter < 0 || this.#highest - counter >= this.#size) return 'too-old'
     const word = Math.floor(counter / 32)
     return ((this.#words[word % this.#words.length] as number) >>> (counter % 32)) & 1 ? 'seen' : 'new'
   }
