@@ -8,3 +8,13 @@ export {
   type TransportBench,
   type TransportBenchNode,
 } from './compliance/transport.js'
+export { World, type WorldOptions } from './world.js'
+export { VirtualClock, type VirtualClockOptions } from './virtual-clock.js'
+export { SeededRandom } from './seeded-random.js'
+export { ImpairedLink, LinkDirection, type Impairment, type LinkCounts, type LinkFate } from './impaired-link.js'
+export { type Checker, type Violation, WorldError } from './checker.js'
+export { type WorldEvent } from './event-log.js'
+export { EventQueue, type Scheduler, type ScheduledEvent } from './event-queue.js'
+export { ClockScheduler } from './clock-scheduler.js'
+export { memoryNetwork, type MemoryNetwork, type MemoryNetworkOptions } from './memory/network.js'
+export type { MemoryOptions } from './memory/options.js'

@@ -44,7 +44,7 @@ export function thrownCode(run: () => unknown, what: string): string {
 
 /** The code of an error. @throws ComplianceError when it is no AivError. */
 export function codeOf(error: unknown, what: string): string {
-  if (error instanceof AivError) return error.code
+  if (error instanceof AivError) return String(error.code)
   // a second copy of transport-api in the tree is no reason to fail
   if (error instanceof Error && 'code' in error && 'retryable' in error) return String(error.code)
   return fail(`${what}: ${String(error)} is no AivError`, error)

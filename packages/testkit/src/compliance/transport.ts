@@ -41,7 +41,8 @@ export interface TransportComplianceSetup {
   create(): TransportBench | Promise<TransportBench>
   /**
    * How long a test waits for something that has to come, in ms. It is only there to end a test that would hang with a
-   * message that says what did not come; keep it below the runner's own limit. @defaultValue 30_000
+   * message that says what did not come; keep it below the runner's own limit.
+   * @defaultValue 4_500; where time is virtual 600_000
    */
   readonly patienceMs?: number
 }
@@ -107,7 +108,8 @@ export function transportCompliance(runner: ComplianceRunner, setup: TransportCo
 /** Sets the scene, plays `body` in it, closes everything, and looks for what was left behind. */
 async function play(setup: TransportComplianceSetup, body: (scene: Scene) => Promise<void>): Promise<void> {
   const bench = await setup.create()
-  const pace = { clock: bench.clock, advance: bench.advance?.bind(bench), patienceMs: setup.patienceMs ?? 30_000 }
+  const patienceMs = setup.patienceMs ?? (bench.advance === undefined ? 4_500 : 600_000)
+  const pace = { clock: bench.clock, advance: bench.advance?.bind(bench), patienceMs }
   const waiter = new Waiter(pace)
   const stations: Station[] = []
   const recorders: Recorder[] = []
