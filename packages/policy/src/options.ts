@@ -14,7 +14,7 @@ export interface QueueOptions {
 }
 
 export const defaultQueueOptions: QueueOptions = Object.freeze({
-  places: Object.freeze([10, 50, 200, 500]) as PerPriority<number>,
+  places: Object.freeze([10, 50, 200, 500] as const),
   peerShare: 0.5,
   maxBytes: 64 * 1024 * 1024,
 })

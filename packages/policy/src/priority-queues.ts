@@ -13,9 +13,12 @@ export interface QueueItem<T> {
   readonly item: T
 }
 
-/** `full` takes nothing and evicts nothing; wait until something has left. */
-export type PushResult<T> =
-  { readonly result: 'accepted'; readonly evicted?: readonly T[] } | { readonly result: 'full' }
+export interface PushResult<T> {
+  /** `full` takes nothing and evicts nothing; wait until something has left. */
+  readonly result: 'accepted' | 'full'
+  /** What had to go for it; only when something had to. */
+  readonly evicted?: readonly T[]
+}
 
 const ACCEPTED = Object.freeze({ result: 'accepted' } as const)
 const FULL = Object.freeze({ result: 'full' } as const)

@@ -23,19 +23,17 @@ export class TokenBucket {
 
   /** Tokens in it at `now`. */
   available(now: Millis): number {
-    if (this.#at === undefined || now > this.#at) {
-      if (this.#at !== undefined) {
-        this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.#at) * this.ratePerSecond) / 1000)
-      }
-      this.#at = now
-    }
-    return this.#tokens
+    // always counted from the last take: adding up many small refills would lose some to rounding
+    if (this.#at === undefined || now <= this.#at) return this.#tokens
+    return Math.min(this.burst, this.#tokens + ((now - this.#at) * this.ratePerSecond) / 1000)
   }
 
   /** Takes `count` tokens; false, and nothing is taken, when there are fewer. */
   take(now: Millis, count = 1): boolean {
-    if (this.available(now) < count) return false
-    this.#tokens -= count
+    const available = this.available(now)
+    if (available < count) return false
+    this.#tokens = available - count
+    if (this.#at === undefined || now > this.#at) this.#at = now
     return true
   }
 
