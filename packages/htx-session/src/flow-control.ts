@@ -23,8 +23,8 @@ export class SendCredit {
     return this.#limit - this.#used - CHUNK_COST_BYTES - (emergency ? 0 : EMERGENCY_CREDIT_BYTES)
   }
 
-  use(chunkBytes: number): void {
-    this.#used += chunkBytes + CHUNK_COST_BYTES
+  use(chunkBytes: number, chunks = 1): void {
+    this.#used += chunkBytes + chunks * CHUNK_COST_BYTES
   }
 
   /** A WINDOW_UPDATE. Smaller values than before are ignored: they were overtaken or are nonsense. */

@@ -14,9 +14,9 @@ export class OutgoingMessage {
   offset = 0
   /** When the last of them was made. */
   movedAt: Millis = 0
-  // where `offset` is, when the message is in pieces
-  #piece = 0
-  #pieceOffset = 0
+  // where `offset` is, when the message is in pieces; not private, as private fields cost at every construction
+  piece = 0
+  pieceOffset = 0
 
   constructor(
     readonly bytes: Bytes,
@@ -31,14 +31,14 @@ export class OutgoingMessage {
       take(count === this.length ? this.bytes : this.bytes.subarray(this.offset, this.offset + count))
     } else {
       for (let left = count; left > 0;) {
-        const piece = this.bytes[this.#piece] as Uint8Array
-        const size = Math.min(left, piece.length - this.#pieceOffset)
-        if (size > 0) take(piece.subarray(this.#pieceOffset, this.#pieceOffset + size))
+        const piece = this.bytes[this.piece] as Uint8Array
+        const size = Math.min(left, piece.length - this.pieceOffset)
+        if (size > 0) take(piece.subarray(this.pieceOffset, this.pieceOffset + size))
         left -= size
-        this.#pieceOffset += size
-        if (this.#pieceOffset === piece.length) {
-          this.#piece += 1
-          this.#pieceOffset = 0
+        this.pieceOffset += size
+        if (this.pieceOffset === piece.length) {
+          this.piece += 1
+          this.pieceOffset = 0
         }
       }
     }
@@ -110,10 +110,10 @@ export class SendQueues {
     this.#bytes[priority] -= bytes
   }
 
-  /** The first message is all in chunks. */
-  finished(priority: Priority): void {
+  /** The first message is all in chunks, with so many bytes in the last one. */
+  finished(bytes: number, priority: Priority): void {
     const message = this.#queues[priority].shift()
-    this.#bytes[priority] -= QUEUED_MESSAGE_BYTES
+    this.#bytes[priority] -= bytes + QUEUED_MESSAGE_BYTES
     this.#messages -= 1
     if (message?.tag !== undefined) this.#observer.onSent(message.tag)
   }

@@ -1,6 +1,6 @@
 import { MAX_CHUNK_HEADER_BYTES, writeChunkHeader } from '@aiv/htx-codec'
-import { type Millis, Priority, priorities, varintLength } from '@aiv/transport-api'
-import type { SendCredit } from './flow-control.js'
+import { type Millis, Priority, priorities, varintLength, writeVarint } from '@aiv/transport-api'
+import { CHUNK_COST_BYTES, type SendCredit } from './flow-control.js'
 import { EMERGENCY_PLACES, MAX_UNFINISHED_BYTES, MAX_UNFINISHED_MESSAGES } from './message-assembler.js'
 import type { OutgoingMessage, SendQueues } from './send-queues.js'
 
@@ -94,12 +94,46 @@ export class SendScheduler {
 
   /** Takes from one priority what fits. False: nothing of a lower one may follow. */
   #serve(now: Millis, priority: Priority): boolean {
+    this.#gather(now, priority)
     for (let message; (message = this.#queues.peek(now, priority)) !== undefined;) {
       const taken = this.#addChunk(now, message, priority)
       if (taken === 'blocked') return true
       if (taken === 'stop') return false
     }
     return true
+  }
+
+  /** Small whole messages, as long as they fit: what {@link #addChunk} would do with each, without asking everything anew. */
+  #gather(now: Millis, priority: Priority): void {
+    const target = this.#scratch
+    const credit = this.#credit.available(priority === Priority.Emergency)
+    const free = priority === Priority.Emergency ? credit : Math.min(credit, this.#room)
+    const start = this.#at
+    let at = start
+    let chunks = 0
+    let messageBytes = 0
+    for (let message; (message = this.#queues.peek(now, priority)) !== undefined;) {
+      const { bytes, length } = message
+      if (length > COPIED_BYTES || message.number !== 0 || !(bytes instanceof Uint8Array)) break
+      const key = this.#nextNumber * 2 + 1
+      const needed = varintLength(key) + varintLength(length) + length
+      if (needed > this.#left - (at - start)) break
+      if (messageBytes + chunks * CHUNK_COST_BYTES + length > free) break
+      at = writeVarint(target, writeVarint(target, at, key), length)
+      target.set(bytes, at)
+      at += length
+      this.#nextNumber += 1
+      messageBytes += length
+      chunks += 1
+      this.#queues.finished(length, priority)
+    }
+    if (chunks === 0) return
+    this.#at = at
+    this.#left -= at - start
+    this.#room -= messageBytes
+    this.#credit.use(messageBytes, chunks)
+    this.#plan.messageBytes += messageBytes
+    this.#plan.chunks += chunks
   }
 
   /** `blocked`: this message has to wait, others need not. `stop`: the frame, the credit or the link is full. */
@@ -134,8 +168,8 @@ export class SendScheduler {
     this.#room -= size
     this.#plan.messageBytes += size
     this.#plan.chunks += 1
-    this.#queues.moved(size, priority)
-    if (final) this.#queues.finished(priority)
+    if (final) this.#queues.finished(size, priority)
+    else this.#queues.moved(size, priority)
     return 'added'
   }
 
