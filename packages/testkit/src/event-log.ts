@@ -1,5 +1,8 @@
 import { type Millis, toHex } from '@aiv/transport-api'
 
+/** Longer bytes are told apart by length and FNV-1a with 32 bits, so that a log of bulk costs little. */
+const SHOWN_BYTES = 64
+
 /** Something that was told to the world. */
 export interface WorldEvent {
   /** World time. */
@@ -71,6 +74,13 @@ export class EventLog {
   }
 }
 
+function canonicalBytes(bytes: Uint8Array): string {
+  if (bytes.length <= SHOWN_BYTES) return `x${toHex(bytes)}`
+  let hash = 0x811c9dc5
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193)
+  return `x${bytes.length}#${(hash >>> 0).toString(16)}`
+}
+
 /**
  * A text that equal values have in common: keys sorted, bytes in hex, sets and maps in their order. Cycles are a
  * caller's mistake and run out of stack.
@@ -90,7 +100,7 @@ export function canonical(value: unknown): string {
       return String(value)
   }
   if (value === null) return 'null'
-  if (value instanceof Uint8Array) return `x${toHex(value)}`
+  if (value instanceof Uint8Array) return canonicalBytes(value)
   if (Array.isArray(value) || value instanceof Set)
     return `[${[...(value as Iterable<unknown>)].map(canonical).join()}]`
   if (value instanceof Map) return `{${[...value].map(([key, item]) => `${canonical(key)}:${canonical(item)}`).join()}}`

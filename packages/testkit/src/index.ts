@@ -8,6 +8,8 @@ export {
   type TransportBench,
   type TransportBenchNode,
 } from './compliance/transport.js'
+export { CoreShell, type CoreShellOptions, type CoreEvent } from './core-shell.js'
+export { pair, type CorePair, type PairOptions } from './pair.js'
 export { World, type WorldOptions } from './world.js'
 export { VirtualClock, type VirtualClockOptions } from './virtual-clock.js'
 export { SeededRandom } from './seeded-random.js'

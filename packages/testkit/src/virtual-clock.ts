@@ -35,6 +35,7 @@ export class VirtualClock implements Clock {
   readonly #rate: number
   readonly #runsAsleep: boolean
   readonly #running = new Set<Running>()
+  readonly #jumpListeners: (() => void)[] = []
   #held: (() => void)[] = []
   #offset: Millis
   #unixOffset: number
@@ -86,6 +87,12 @@ export class VirtualClock implements Clock {
   /** Somebody sets the wall clock: Unix time jumps by `ms`, monotonic time does not. */
   stepUnix(ms: number): void {
     this.#unixOffset += ms
+    for (const run of this.#jumpListeners) run()
+  }
+
+  /** Runs `run` after each change of `unixNow() - now()`: a step, or a sleep in which only one of them went on. */
+  onJump(run: () => void): void {
+    this.#jumpListeners.push(run)
   }
 
   /**
@@ -115,7 +122,10 @@ export class VirtualClock implements Clock {
     const slept = this.#world.now() - (this.#asleepSince ?? this.#world.now())
     this.#asleepSince = undefined
     this.#wake = undefined
-    if (!this.#runsAsleep) this.#offset -= slept * this.#rate
+    if (!this.#runsAsleep) {
+      this.#offset -= slept * this.#rate
+      for (const run of this.#jumpListeners) run()
+    }
     const due = [...this.#running].sort((a, b) => a.deadline - b.deadline)
     for (const running of due) this.#arm(running)
     const held = this.#held
