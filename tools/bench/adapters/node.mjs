@@ -23,7 +23,10 @@ function connection(node, peer, close) {
 export async function server(onConnection) {
   const node = await createNode({
     identity: await createIdentity(),
-    transports: [betanet({ listen: { host: '127.0.0.1', port: 0 } })],
+    // all connections come from one host here
+    transports: [
+      betanet({ listen: { host: '127.0.0.1', port: 0 }, halfOpen: { handshakesPerSecond: Infinity, perHost: 1024 } }),
+    ],
   })
   const connections = new Map()
   node.handle(protocol, (message) => {
