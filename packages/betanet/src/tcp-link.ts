@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net'
-import type { HtxLink, HtxLinkHandler } from '@aiv/htx-session'
-import { htxAddress } from './socket-address.js'
+import { type HtxLink, type HtxLinkHandler, socketAddress } from '@aiv/htx-session'
 
 /**
  * How much a socket takes before it asks to wait, in bytes: what stands here can no longer be overtaken by anything
@@ -18,8 +17,8 @@ export class TcpLink implements HtxLink {
   /** @param socket - connected; the link owns it from here on. */
   constructor(socket: Socket) {
     this.#socket = socket
-    this.local = htxAddress(socket.localAddress, socket.localPort)
-    this.remote = htxAddress(socket.remoteAddress, socket.remotePort)
+    this.local = socketAddress('htx', socket.localAddress, socket.localPort)
+    this.remote = socketAddress('htx', socket.remoteAddress, socket.remotePort)
     socket.on('error', (error) => (this.#error = error))
   }
 

@@ -1,8 +1,15 @@
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { type Address, DialError, TransportError, type TransportProfile } from '@aiv/transport-api'
-import type { Listening, LinkListener, LinkProvider } from '@aiv/htx-session'
+import { connect, createServer, type AddressInfo, type Server, type TcpNetConnectOpts } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { type Address, DialError, type TransportProfile } from '@aiv/transport-api'
+import {
+  dialableHosts,
+  listenError,
+  type Listening,
+  type LinkListener,
+  type LinkProvider,
+  socketAddress,
+} from '@aiv/htx-session'
 import { DEFAULT_PORT, type VerifiedBetanetOptions } from './options.js'
-import { dialableHosts, htxAddress } from './socket-address.js'
 import { SOCKET_HIGH_WATER_MARK, TcpLink } from './tcp-link.js'
 
 /** TCP sockets as links. */
@@ -36,7 +43,9 @@ export class TcpProvider implements LinkProvider {
     return {
       get addresses() {
         if (advertise !== undefined) return advertise
-        return dialableHosts(bound.address).flatMap((host) => htxAddress(host, bound.port) ?? [])
+        return dialableHosts(bound.address, interfaces()).flatMap(
+          (host) => socketAddress('htx', host, bound.port) ?? [],
+        )
       },
       close: () => new Promise((resolve) => server.close(() => resolve())),
     }
@@ -46,7 +55,8 @@ export class TcpProvider implements LinkProvider {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted()
       const { host, port = DEFAULT_PORT } = address
-      const socket: Socket = connect({ host, port, noDelay: true, highWaterMark: SOCKET_HIGH_WATER_MARK } as DialTarget)
+      const target: DialTarget = { host, port, noDelay: true, highWaterMark: SOCKET_HIGH_WATER_MARK }
+      const socket = connect(target)
       const settle = (): void => {
         signal.removeEventListener('abort', onAbort)
         socket.removeListener('error', onError)
@@ -61,7 +71,7 @@ export class TcpProvider implements LinkProvider {
       const onError = (error: Error): void => {
         settle()
         socket.destroy()
-        const where = htxAddress(host, port) ?? host
+        const where = socketAddress('htx', host, port) ?? host
         reject(new DialError('DIAL_REFUSED', `${where}: ${error.message}`, { cause: error, retryable: true }))
       }
       const onConnect = (): void => {
@@ -76,7 +86,7 @@ export class TcpProvider implements LinkProvider {
 }
 
 /** `highWaterMark` reaches the stream, but is missing from the published types of `connect`. */
-type DialTarget = Parameters<typeof connect>[0] & { host: string; port: number }
+type DialTarget = TcpNetConnectOpts & { readonly highWaterMark: number }
 
 function listening(server: Server, host: string | undefined, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -89,17 +99,6 @@ function listening(server: Server, host: string | undefined, port: number): Prom
   })
 }
 
-/** What the platform says of a listener that did not come up, as a code and what to do about it. */
-export function listenError(error: NodeJS.ErrnoException, host: string | undefined, port: number): TransportError {
-  const where = `${host ?? '*'}:${port}`
-  const cause = { cause: error }
-  if (error.code === 'EADDRINUSE') {
-    const message = `${where} is taken: another program listens there. Stop it, or choose another port (0 takes a free one)`
-    return new TransportError('TRANSPORT_PORT_TAKEN', message, cause)
-  }
-  if (error.code === 'EACCES' || error.code === 'EPERM') {
-    const message = `no permission to listen on ${where}: ports below 1024 are for root. Choose a higher port`
-    return new TransportError('TRANSPORT_PERMISSION', message, cause)
-  }
-  return new TransportError('TRANSPORT_UNAVAILABLE', `cannot listen on ${where}: ${error.message}`, cause)
+function interfaces() {
+  return Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
 }

@@ -22,7 +22,7 @@ import { HtxConnection, type HtxConnectionOwner } from './htx-connection.js'
 import type { HtxLink } from './htx-link.js'
 import { HalfOpenTable } from './half-open-table.js'
 import { KnownHosts } from './known-hosts.js'
-import type { Listening, LinkProvider } from './link-provider.js'
+import type { Arrival, Listening, LinkListener, LinkProvider } from './link-provider.js'
 import { sourcePrefixes } from './ip-prefix.js'
 import { TransportMetrics } from './transport-metrics.js'
 import {
@@ -32,6 +32,12 @@ import {
 } from './transport-options.js'
 import { ReassemblyBudget } from './reassembly-budget.js'
 import { HtxSession } from './session-core.js'
+
+/** An unfinished handshake, from the first packet of it on. */
+interface HalfOpen extends Arrival {
+  readonly prefix: string
+  close(): void
+}
 
 /** Header, tag, CRC, and the head of one chunk. */
 const FRAME_OVERHEAD = 24 + 16 + 16
@@ -49,7 +55,7 @@ export class HtxTransport implements Transport {
   readonly #options: VerifiedHtxTransportOptions
   readonly #budget: ReassemblyBudget
   readonly #metrics: TransportMetrics
-  readonly #halfOpen: HalfOpenTable<HtxConnection>
+  readonly #halfOpen: HalfOpenTable<HalfOpen>
   readonly #known: KnownHosts
   /** Everything that holds a link, handshakes included. */
   readonly #all = new Set<HtxConnection>()
@@ -79,20 +85,24 @@ export class HtxTransport implements Transport {
   }
 
   start(host: TransportHost, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    this.#starting ??= this.#start(host, options.signal)
-    const starting = this.#starting
-    if (this.#host !== host) return Promise.reject(new ArgumentError(`${this.name} was started already`))
-    return starting
+    if (this.#starting !== undefined) return Promise.reject(new ArgumentError(`${this.name} was started already`))
+    this.#starting = this.#start(host, options.signal)
+    return this.#starting
   }
 
   async #start(host: TransportHost, signal: AbortSignal | undefined): Promise<void> {
     if (this.#closing !== undefined) throw this.#closedError()
     this.#host = host
     signal?.throwIfAborted()
-    const listening = await this.#provider.listen({
-      onLink: (link) => this.#accept(link),
+    const listener: LinkListener = {
+      onArrival: (remote, close) => this.#arrive(remote, close),
+      onLink: (link, arrival) => this.#accept(link, arrival),
+      onAddresses: () => {
+        if (this.#started && this.#closing === undefined) this.#announce()
+      },
       onDown: (error) => void this.#goDown(error),
-    })
+    }
+    const listening = await this.#provider.listen(listener)
     this.#listening = listening
     if (this.#closing !== undefined || signal?.aborted) {
       await listening?.close()
@@ -221,39 +231,46 @@ export class HtxTransport implements Transport {
     }
   }
 
-  #accept(link: HtxLink): void {
-    const host = this.#host
-    const source = link.remote === undefined ? undefined : parseAddress(link.remote).host
-    if (host === undefined || this.#closing !== undefined) return link.destroy()
-    const refuse = (why: string): void => {
+  /** Everything that is asked before a stranger costs us any cryptography. */
+  #arrive(remote: string | undefined, close: () => void): HalfOpen | undefined {
+    const refuse = (why: string): undefined => {
       this.#metrics.refused(why)
-      link.destroy()
     }
-    if (!host.admit({ address: link.remote, node: undefined })) return refuse('admission')
+    if (this.#host === undefined || this.#closing !== undefined) return undefined
+    if (!this.#host.admit({ address: remote, node: undefined })) return refuse('admission')
     if (this.#established.size >= this.#maxConnections) return refuse('connections')
+    const source = remote === undefined ? undefined : parseAddress(remote).host
     const prefix = sourcePrefixes(source).host
-    const connection = this.#open(link, 'accepted', undefined, undefined, {
-      onEstablished: (established) => {
-        this.#halfOpen.remove(established)
-        this.#known.add(prefix)
-        this.#welcome(host, established)
-      },
-      onClosed: (closed, reason) => {
-        this.#halfOpen.remove(closed)
-        this.#components.log.debug('accepted connection closed', { transport: this.name, ...reason })
-      },
-      onDown: (closed) => this.#halfOpen.remove(closed),
-    })
-    const now = this.#components.clock.now()
-    const answer = this.#halfOpen.admit(now, source, this.#known.has(prefix), connection)
-    if (answer.verdict === 'refuse') {
-      this.#all.delete(connection)
-      return refuse('rate')
-    }
+    const entry: HalfOpen = { prefix, close, leave: () => this.#halfOpen.remove(entry) }
+    const answer = this.#halfOpen.admit(this.#components.clock.now(), source, this.#known.has(prefix), entry)
+    if (answer.verdict === 'refuse') return refuse('rate')
     if (answer.evicted !== undefined) {
       this.#metrics.refused('evicted')
-      answer.evicted.abort(new Error('too many unfinished handshakes'))
+      answer.evicted.close()
     }
+    return entry
+  }
+
+  #accept(link: HtxLink, arrival?: Arrival): void {
+    const host = this.#host
+    const entry = (arrival as HalfOpen | undefined) ?? this.#arrive(link.remote, () => undefined)
+    if (host === undefined || entry === undefined || this.#closing !== undefined) {
+      entry?.leave()
+      return link.destroy()
+    }
+    const connection = this.#open(link, 'accepted', undefined, undefined, {
+      onEstablished: (established) => {
+        entry.leave()
+        this.#known.add(entry.prefix)
+        this.#welcome(host, established)
+      },
+      onClosed: (_, reason) => {
+        entry.leave()
+        this.#components.log.debug('accepted connection closed', { transport: this.name, ...reason })
+      },
+      onDown: () => entry.leave(),
+    })
+    entry.close = () => connection.abort(new Error('too many unfinished handshakes'))
     connection.start()
   }
 

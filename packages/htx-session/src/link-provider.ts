@@ -21,10 +21,26 @@ export interface LinkProvider {
 
 /** Told of what comes in. */
 export interface LinkListener {
-  /** An accepted link: attach to it or destroy it within the call. */
-  onLink(link: HtxLink): void
+  /**
+   * Something arrived that has still to become a link: an HTTP request first, or TLS. It counts as an unfinished
+   * handshake from here on. `close` is called when it has to go. `undefined`: refused, close it without a word.
+   */
+  onArrival(remote: string | undefined, close: () => void): Arrival | undefined
+  /**
+   * An accepted link, and the arrival that it comes from if there was one. The listener attaches to it or destroys it
+   * within the call.
+   */
+  onLink(link: HtxLink, arrival?: Arrival): void
+  /** {@link Listening.addresses} may have changed. */
+  onAddresses(): void
   /** Listening ended by itself. */
   onDown(error: Error): void
+}
+
+/** What has arrived and is no link yet. */
+export interface Arrival {
+  /** It is gone without having become one. May be called again, and after {@link LinkListener.onLink}, to no effect. */
+  leave(): void
 }
 
 /** A listener that is up. */

@@ -1,0 +1,28 @@
+import { describe, test } from '@jest/globals'
+import { transportCompliance } from '@aiv/testkit'
+import { betanet } from '../src/index.js'
+import { TestClock, testNode } from './bench.js'
+
+transportCompliance(
+  { describe, test },
+  {
+    create: () => {
+      const clock = new TestClock()
+      const open = (): number => process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length
+      const before = open()
+      return {
+        clock,
+        deadAddress: 'htx://127.0.0.1:1',
+        async node(_name, role) {
+          const { components } = await testNode(clock)
+          const listen = role === 'listener' ? { host: '127.0.0.1', port: 0 } : false
+          return { transport: betanet({ listen })(components), nodeId: components.identity.nodeId }
+        },
+        // One of the clock's timers may be the suite's own patience
+        openHandles: () => Math.max(0, clock.timers - 1) + Math.max(0, open() - before),
+        cleanup: () => undefined,
+      }
+    },
+    patienceMs: 4_000,
+  },
+)
