@@ -72,7 +72,9 @@ describe('PriorityQueues', () => {
     push('x', 'b', Normal)
     push('5', 'a', Emergency)
     expect([all.remove('2'), all.remove('4'), all.remove('1'), all.remove('1')]).toEqual([true, true, true, false])
+    expect(all.itemsFor('a')).toEqual(['5', '3'])
     expect(all.removePeer('a')).toEqual(['5', '3'])
+    expect(all.itemsFor('a')).toEqual([])
     expect(drain()).toEqual(['x'])
   })
 
@@ -173,6 +175,16 @@ describe('PriorityQueues', () => {
     push('low 2', 'b', Low, 20)
     expect(push('e', 'c', Emergency, 45, true).evicted).toEqual(['low 2', 'low 1'])
     expect(all.bytes).toBe(95)
+  })
+
+  test("an emergency over its peer's share of the bytes drives out items of that peer only", () => {
+    const { push } = queues({ maxBytes: 100 })
+    push('own normal', 'a', Normal, 20)
+    push('own low', 'a', Low, 20)
+    push('other low', 'b', Low, 10)
+    expect(push('e1', 'a', Emergency, 25, true).evicted).toEqual(['own low'])
+    expect(push('e2', 'a', Emergency, 25, true).evicted).toEqual(['own normal'])
+    expect(push('e3', 'a', Emergency, 1, true)).toEqual({ result: 'full' })
   })
 
   test('an emergency drives nobody out when it would not fit even so', () => {
