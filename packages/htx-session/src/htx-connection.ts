@@ -75,6 +75,7 @@ export class HtxConnection implements Connection {
   #closed = false
   #ended = false
   #down = false
+  #aborted = false
   #timer: Timer | undefined
   #timerAt: Millis = 0
   #linkTimer: Timer | undefined
@@ -158,6 +159,7 @@ export class HtxConnection implements Connection {
 
   abort(error: Error): void {
     if (this.#down) return
+    this.#aborted = true
     this.#session.abort(this.#clock.now(), error)
     // Whoever is told of the end finds the link gone already, also when this is called from a handler
     this.#ended = true
@@ -220,6 +222,8 @@ export class HtxConnection implements Connection {
   #deliver(handler: ConnectionHandler, event: HtxSessionEvent): void {
     switch (event.type) {
       case 'packet':
+        // What came together with the packet that made its receiver give up
+        if (this.#aborted) return
         return handler.onPacket(event.bytes, reliable)
       case 'drain':
         return handler.onDrain(event.lowest)

@@ -18,6 +18,8 @@ export class KeepAlive {
   #ping: Uint8Array | undefined
   #pingSentAt: Millis = Infinity
   #probing = false
+  /** Somebody wants to be told of the next PONG. */
+  #asked = false
   #unacknowledgedSince: Millis = Infinity
   #suspect = false
 
@@ -55,6 +57,7 @@ export class KeepAlive {
 
   /** Asks for a PING now, unless one is on its way. */
   probe(): void {
+    this.#asked = true
     if (this.#ping === undefined) this.#probing = true
   }
 
@@ -75,6 +78,13 @@ export class KeepAlive {
     this.#ping = undefined
     this.#pingSentAt = Infinity
     return rtt
+  }
+
+  /** True once after a {@link probe}: a PONG has answered it. */
+  takeAnswer(): boolean {
+    const asked = this.#asked
+    this.#asked = false
+    return asked
   }
 
   /** True when the other side has to be suspected from now on. */

@@ -245,7 +245,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#assembler.forgiveProgress(now)
   }
 
-  /** Asks the other side for a sign of life now; silence ends in a `liveness` event. */
+  /** Asks the other side for a sign of life now; the answer, or silence, is a `liveness` event. */
   probe(now: Millis): void {
     this.#now = now
     this.#keepAlive.probe()
@@ -554,7 +554,9 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
         return
       case FrameType.Pong: {
         const rtt = this.#keepAlive.onPong(this.#now, payload)
-        if (rtt !== undefined) this.#rate.onRoundTrip(this.#now, rtt)
+        if (rtt === undefined) return
+        this.#rate.onRoundTrip(this.#now, rtt)
+        if (this.#keepAlive.takeAnswer()) this.#events.push({ type: 'liveness', state: 'alive' })
         return
       }
       case FrameType.Close:

@@ -33,7 +33,7 @@ export type HtxSessionEvent =
   | { readonly type: 'sent'; readonly tag: number }
   /** The message with this tag will not be sent: EXPIRED, or CLOSED with the session. */
   | { readonly type: 'dropped'; readonly tag: number; readonly code: string }
-  /** On each change. */
+  /** On each change, and `alive` in answer to a probe. */
   | { readonly type: 'liveness'; readonly state: 'alive' | 'suspect' }
   /** Exactly once, last. Bytes may still have to be polled: the CLOSE frame. */
   | {
