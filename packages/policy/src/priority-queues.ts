@@ -150,6 +150,15 @@ export class PriorityQueues<T> {
     return true
   }
 
+  /** All items of one peer, in a new array: the most urgent first, each priority in its order. */
+  itemsFor(peer: string): T[] {
+    const out: T[] = []
+    for (const queue of this.#peers.get(peer)?.queues ?? []) {
+      for (let entry = queue.head; entry !== undefined; entry = entry.after) out.push(entry.item)
+    }
+    return out
+  }
+
   /** Takes all items of one peer out: the most urgent first, each priority in its order. */
   removePeer(peer: string): T[] {
     const out: T[] = []

@@ -73,6 +73,8 @@ describe('PriorityQueues', () => {
     push('5', 'a', Emergency)
     expect([all.remove('2'), all.remove('4'), all.remove('1'), all.remove('1')]).toEqual([true, true, true, false])
     expect(all.itemsFor('a')).toEqual(['5', '3'])
+    expect(all.itemsFor('a')).toEqual(['5', '3'])
+    expect(all.itemsFor('nobody')).toEqual([])
     expect(all.removePeer('a')).toEqual(['5', '3'])
     expect(all.itemsFor('a')).toEqual([])
     expect(drain()).toEqual(['x'])
