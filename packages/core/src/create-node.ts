@@ -71,6 +71,25 @@ export async function createNode(options: NodeOptions): Promise<AivNode> {
   return node
 }
 
+/** How much waits in a node, and where. */
+export interface Backlog {
+  /** In the queue, by no connection taken yet. */
+  readonly queued: number
+  readonly queuedBytes: number
+  /** Calls of `send` that wait for a place in the queue. */
+  readonly waitingSends: number
+  readonly unacknowledged: number
+  readonly unacknowledgedBytes: number
+  /** Received, and waiting for one before it. */
+  readonly heldOutOfOrderBytes: number
+  /** Received, and nobody has asked for it yet. */
+  readonly unclaimedMessages: number
+  /** Requests without an answer. */
+  readonly requests: number
+  readonly connections: number
+  readonly peers: number
+}
+
 /** A node: made by {@link createNode}. */
 export class AivNode extends NodeEvents implements AsyncDisposable {
   readonly id: NodeId
@@ -173,6 +192,30 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
     }))
   }
 
+  /** What waits and what is on its way: all of it is bounded, and this is how one sees how full it is. */
+  backlog(): Backlog {
+    let unacknowledged = 0
+    let unacknowledgedBytes = 0
+    let connections = 0
+    for (const { outbound, links } of this.#channels.values()) {
+      unacknowledged += outbound.size
+      unacknowledgedBytes += outbound.bytes
+      connections += links.length
+    }
+    return {
+      queued: this.#queues.size,
+      queuedBytes: this.#queues.bytes,
+      waitingSends: this.#waiting.size,
+      unacknowledged,
+      unacknowledgedBytes,
+      heldOutOfOrderBytes: this.#inbound.heldBytes,
+      unclaimedMessages: this.#registry.waitingMessages,
+      requests: this.#requests.size,
+      connections,
+      peers: this.#channels.size,
+    }
+  }
+
   // --- sending -----------------------------------------------------------------------------------------------------
 
   /**
@@ -243,7 +286,7 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
   }
 
   /** Messages that no handler claims. Ends when the node closes. */
-  messages(): AsyncIterableIterator<Message> {
+  messages(): AsyncIterableIterator<Message, undefined, undefined> {
     return this.#registry.messages()
   }
 
@@ -385,7 +428,7 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
       )
       return false
     }
-    for (const message of this.#queues.removePeer(peer)) if (keep(message)) this.#push(message)
+    for (const message of this.#queues.itemsFor(peer)) if (!keep(message)) this.#queues.remove(message)
     for (const message of this.#waiting) if (message.to === peer && !keep(message)) this.#waiting.delete(message)
     this.#admitWaiting()
     return next
@@ -677,7 +720,9 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
         else if (!this.#evicted.delete(link)) this.#dialled--
       },
       onChannelIdle: (channel) => {
-        if (channel.forgettable && this.#channels.get(channel.id) === channel) this.#channels.delete(channel.id)
+        if (!channel.forgettable || this.#channels.get(channel.id) !== channel) return
+        this.#channels.delete(channel.id)
+        channel.forgotten()
       },
       sleeps: () => this.#sleep.observe(this.#clock.now(), this.#clock.unixNow()),
       emit: <Type extends NodeEventType>(type: Type, detail: NodeEventDetails[Type]) => this.emit(type, detail),

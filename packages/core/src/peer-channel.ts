@@ -70,6 +70,8 @@ export class PeerChannel implements PeerLinkOwner {
   readonly #stalled: (OutgoingMessage | undefined)[] = [undefined, undefined, undefined, undefined]
   readonly #timer: LazyTimer
   #failover: Failover | undefined
+  /** The tag that is being handed to a connection right now; −1: none. */
+  #sending = -1
   #dialing: AbortController | undefined
   #dialRounds = 0
   #dialAgainAt = Infinity
@@ -205,18 +207,23 @@ export class PeerChannel implements PeerLinkOwner {
       requestId: message.requestId,
     })
     // the tag names the message while the connection has it: 4 priorities side by side
+    const tag = counter * 4 + priority
+    this.#sending = tag
     const result = link.connection.send([header, payload], {
       priority,
       delivery: 'reliable',
       expiresAt: message.deadlineAt,
-      tag: counter * 4 + priority,
+      tag,
     })
+    const sentAtOnce = this.#sending !== tag
+    this.#sending = -1
     if (result === 'accepted') {
       link.lastUsedAt = now
       message.attempts++
       message.transport = link.connection.transport
       if (fresh) this.outbound.add(message, link.number)
       else this.outbound.repeated(message, link.number)
+      if (sentAtOnce) this.onSent(link, tag)
       if (this.#failover !== undefined) this.#reportFailover(link, now)
       message.handOver()
       return true
@@ -328,6 +335,10 @@ export class PeerChannel implements PeerLinkOwner {
   }
 
   onSent(link: PeerLink, tag: number): void {
+    if (tag === this.#sending) {
+      this.#sending = -1 // within `send`: the message is not noted as under way yet
+      return
+    }
     const now = this.#host.clock.now()
     this.outbound.sent(now, priorityOfTag(tag), Math.floor(tag / 4), link.travelMs(now))
     this.#timer.arm(this.outbound.nextTimeout())
@@ -648,6 +659,12 @@ export class PeerChannel implements PeerLinkOwner {
   }
 
   // --- the end -------------------------------------------------------------------------------------------------
+
+  /** Nobody knows it any more: its timer, armed for a deadline long past, would keep the process alive. */
+  forgotten(): void {
+    this.#closed = true
+    this.#timer.clear()
+  }
 
   /** Everything that is not acknowledged fails; links are closed by whoever owns the transports. */
   close(error: NodeError): void {

@@ -89,7 +89,7 @@ export class ProtocolRegistry {
   }
 
   /** Each message goes to one of the iterators. Ends when the node closes. */
-  messages(): AsyncIterableIterator<Message> {
+  messages(): AsyncIterableIterator<Message, undefined, undefined> {
     this.#iterators++
     let open = true
     const end = (): void => {
@@ -98,7 +98,7 @@ export class ProtocolRegistry {
       this.#iterators--
     }
     const done: IteratorReturnResult<undefined> = { done: true, value: undefined }
-    const iterator: AsyncIterableIterator<Message> = {
+    const iterator: AsyncIterableIterator<Message, undefined, undefined> = {
       [Symbol.asyncIterator]: () => iterator,
       next: () => {
         if (!open) return Promise.resolve(done)
