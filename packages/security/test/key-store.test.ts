@@ -150,7 +150,7 @@ describe('with a passphrase', () => {
     await saveIdentity(path, identity, { passphrase: 'x' })
     await edit((file) => expect(file.protection).toMatchObject({ passes: 3, memoryBytes: 268_435_456 }))
     expect((await loadIdentity(path, { passphrase: 'x' })).nodeId).toBe(identity.nodeId)
-  })
+  }, 120_000) // twice Argon2id over 256 MiB: seconds, and more where the machine is busy
 
   test('an empty passphrase and a cost out of range are our own mistake', async () => {
     const identity = await createIdentity()
