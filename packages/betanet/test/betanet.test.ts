@@ -1,5 +1,6 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { once } from 'node:events'
+import { networkInterfaces } from 'node:os'
 import { describe, expect, test } from '@jest/globals'
 import { parseAddress, Priority, type NodeId, type PeerRecord, type Transport } from '@aiv/transport-api'
 import { betanet, type BetanetOptions } from '../src/index.js'
@@ -82,13 +83,12 @@ describe('betanet listens', () => {
     await here.transport.close()
   })
 
-  test('IPv6 and IPv4 reach the same listener', async () => {
+  const testIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
+    ? test
+    : test.skip
+
+  testIpv6('IPv6 and IPv4 reach the same listener', async () => {
     const here = await up({ listen: { port: 0 } })
-    if (!here.host.addresses.some((one) => one.includes('[::1]'))) {
-      // A machine without IPv6: nothing to show
-      await here.transport.close()
-      return
-    }
     const there = await up({ listen: false })
     const accepted = here.host.next()
     new Keeper(await there.transport.dial(`htx://[::1]:${port(here)}`, { expected: undefined }))
@@ -240,9 +240,9 @@ describe('betanet among strangers', () => {
     await rest(other)
     here.clock.skip(5_000)
     await rest(socket)
-    expect(here.clock.timers).toBe(0)
     expect(here.host.accepted).toHaveLength(0)
     await here.transport.close()
+    expect(here.clock.timers).toBe(0)
   })
 
   test('the seventeenth unfinished handshake of one address ends the first, and an honest dial still succeeds', async () => {
