@@ -1,5 +1,6 @@
 import type { Compressor, Clock, Connection, Millis, NodeId, Priority, Random } from '@aiv/transport-api'
 import type { Hello, InboundDelivery, LinkEnvelope, OutboundDeliveryOptions } from '@aiv/routing'
+import type { NodeMetrics } from './metrics.js'
 import type { NodeEventDetails, NodeEventType } from './node-events.js'
 import type { NodeSettings } from './options.js'
 import type { OutgoingMessage } from './outgoing-message.js'
@@ -15,6 +16,7 @@ export interface ChannelHost {
   readonly clock: Clock
   readonly random: Random
   readonly compressor: Compressor | undefined
+  readonly metrics: NodeMetrics | undefined
   readonly settings: NodeSettings
   readonly deliveryOptions: OutboundDeliveryOptions | undefined
   /** What waits for a connection, by peer and priority. */
@@ -33,8 +35,8 @@ export interface ChannelHost {
   canDeliver(envelope: LinkEnvelope): boolean
   /** To the application; a promise where its handler is not done yet. Never throws, never rejects. */
   deliver(peer: NodeId, transport: string, envelope: LinkEnvelope, payload: Uint8Array): Promise<void> | undefined
-  /** Rejects with a NodeError or DialFailures. `links`: what there is already, for choosing other addresses first. */
-  dial(peer: NodeId, links: readonly PeerLink[], signal: AbortSignal): Promise<Connection>
+  /** Rejects with a NodeError or DialFailures. `failing`: connections that are suspect; others are tried first. */
+  dial(peer: NodeId, failing: readonly PeerLink[], signal: AbortSignal): Promise<Connection>
   adoptDialled(connection: Connection): PeerLink
   onLinkClosed(link: PeerLink): void
   onChannelIdle(channel: PeerChannel): void

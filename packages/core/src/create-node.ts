@@ -22,6 +22,7 @@ import type { ChannelHost, Inbound } from './channel-host.js'
 import type { ConnectionInfo } from './connection-info.js'
 import { NodeError } from './errors.js'
 import { Message } from './message.js'
+import { NodeMetrics } from './metrics.js'
 import { NodeEvents, type NodeEventDetails, type NodeEventType } from './node-events.js'
 import {
   MAX_DELIVERY_TIMEOUT_MS,
@@ -587,7 +588,7 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
     return this.#adopt(connection)
   }
 
-  async #dial(peer: NodeId, links: readonly PeerLink[], signal: AbortSignal): Promise<Connection> {
+  async #dial(peer: NodeId, failing: readonly PeerLink[], signal: AbortSignal): Promise<Connection> {
     if (this.#closing !== undefined) throw new NodeError('NODE_CLOSED', 'the node is closed')
     if (!this.#allowed(peer)) throw new NodeError('PEER_DENIED', `${peer} is not allowed here`)
     const entry = this.#book.get(peer)
@@ -596,10 +597,10 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
       .map(([address, known]) => {
         const transport = this.#transports.forScheme(parseAddress(address).scheme)?.name ?? ''
         // one more connection of a transport whose connection just failed is the last thing to try
-        const failing = links.some(({ connection }) => connection.transport === transport) ? 1 : 0
-        return { address, failing, rank: this.#transports.rank(transport), workedAt: known.lastWorkedAt ?? -Infinity }
+        const last = failing.some(({ connection }) => connection.transport === transport) ? 1 : 0
+        return { address, last, rank: this.#transports.rank(transport), workedAt: known.lastWorkedAt ?? -Infinity }
       })
-      .sort((a, b) => a.failing - b.failing || a.rank - b.rank || b.workedAt - a.workedAt)
+      .sort((a, b) => a.last - b.last || a.rank - b.rank || b.workedAt - a.workedAt)
     if (addresses.length === 0) {
       const known = (entry?.addresses.size ?? 0) > 0
       const why = known ? 'no transport for its addresses' : 'no connection to it and no address of it'
@@ -674,11 +675,13 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
     for (const channel of this.#channels.values()) {
       const quiet = channel.isQuiet()
       for (const link of channel.links) {
-        const limit = channel.isSpare(link) ? this.#settings.spareTimeoutMs : this.#settings.idleTimeoutMs
-        if (link.connection.direction !== 'dialled' && limit !== this.#settings.spareTimeoutMs) continue
-        const at = link.lastUsedAt + limit
-        if (now >= at && quiet) void link.connection.close()
-        else next = Math.min(next, Math.max(at, now + SWEEP_MS))
+        const spare = channel.isSpare(link)
+        if (link.connection.direction !== 'dialled' && !spare) continue
+        const idleAt = link.lastUsedAt + (spare ? this.#settings.spareTimeoutMs : this.#settings.idleTimeoutMs)
+        const oldAt = link.openedAt + this.#settings.maxAgeMs
+        if (now >= idleAt && (spare ? channel.isUnused(link) : quiet)) void link.connection.close()
+        else if (now >= oldAt && !link.retired) channel.renew(link)
+        next = Math.min(next, Math.max(link.retired ? idleAt : Math.min(idleAt, oldAt), now + SWEEP_MS))
       }
     }
     if (this.#closing === undefined) this.#sweep.arm(next)
@@ -687,12 +690,13 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
   // --- what channels see -------------------------------------------------------------------------------------------
 
   #makeHost(): ChannelHost {
-    const { compressor, delivery } = this.#options
+    const { compressor, delivery, metrics } = this.#options
     return {
       id: this.id,
       clock: this.#clock,
       random: this.#random,
       compressor,
+      metrics: metrics === undefined ? undefined : new NodeMetrics(metrics),
       settings: this.#settings,
       deliveryOptions: delivery,
       hasQueued: (peer, priority) => this.#queues.size > 0 && this.#queues.countFor(peer, priority) > 0,
@@ -712,7 +716,7 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
       },
       canDeliver: (envelope) => this.#canDeliver(envelope),
       deliver: (peer, transport, envelope, payload) => this.#deliver(peer, transport, envelope, payload),
-      dial: (peer, links, signal) => this.#dial(peer, links, signal),
+      dial: (peer, failing, signal) => this.#dial(peer, failing, signal),
       adoptDialled: (connection) => this.#adoptDialled(connection),
       onLinkClosed: (link) => {
         if (link.inbound !== undefined) this.#inbound.close(this.#clock.now(), link.inbound)

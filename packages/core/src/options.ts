@@ -26,6 +26,8 @@ export interface PoolOptions {
   readonly idleTimeoutMs?: number
   /** The less wanted of two connections of one transport to one peer is closed after this long. @defaultValue 5_000 */
   readonly spareTimeoutMs?: number
+  /** A dialled connection that has lived for this long is replaced by a fresh one, with new keys. @defaultValue 86_400_000 */
+  readonly maxAgeMs?: number
 }
 
 /** How peers are dialled. */
@@ -84,6 +86,7 @@ export interface NodeSettings {
   readonly maxAccepted: number
   readonly idleTimeoutMs: number
   readonly spareTimeoutMs: number
+  readonly maxAgeMs: number
   readonly dialTimeoutMs: number
   readonly staggerMs: number
   readonly maxParallelDials: number
@@ -106,6 +109,7 @@ export function verifyNodeOptions(options: NodeOptions): NodeSettings {
     maxAccepted: pool.maxAccepted ?? 10_000,
     idleTimeoutMs: pool.idleTimeoutMs ?? 300_000,
     spareTimeoutMs: pool.spareTimeoutMs ?? 5_000,
+    maxAgeMs: pool.maxAgeMs ?? 86_400_000,
     dialTimeoutMs: dialing.timeoutMs ?? 10_000,
     staggerMs: dialing.staggerMs ?? 250,
     maxParallelDials: dialing.maxParallel ?? 4,

@@ -95,7 +95,11 @@ export class PeerChannel implements PeerLinkOwner {
     this.#timer = new LazyTimer(host.clock, () => this.#onTimer())
     this.outbound = new OutboundDelivery<OutgoingMessage>(
       {
-        onDelivered: (message) => message.acknowledged(host.clock.now()),
+        onDelivered: (message) => {
+          const now = host.clock.now()
+          message.acknowledged(now)
+          host.metrics?.delivered(message.transport, now - message.queuedAt)
+        },
         onFailed: (message, code) => this.#fail(message, deliveryError(message, code)),
       },
       () => host.random.uniform(),
@@ -119,13 +123,29 @@ export class PeerChannel implements PeerLinkOwner {
 
   /** The less wanted of two connections of one transport: both sides come to the same verdict. */
   isSpare(link: PeerLink): boolean {
+    if (link.retired) return this.#links.length > 1
     return this.#links.some(
       (other) =>
         other !== link &&
         other.suspectSince === undefined &&
+        !other.retired &&
         other.connection.transport === link.connection.transport &&
         this.#compare(other, link) < 0,
     )
+  }
+
+  /** Nothing that went out over this link is unacknowledged. */
+  isUnused(link: PeerLink): boolean {
+    return priorities.every((priority) => this.#assigned[priority] !== link || !this.outbound.pending(priority))
+  }
+
+  /** Connects anew beside a link that has lived for long, and lets that one end once nothing is on its way over it. */
+  renew(link: PeerLink): void {
+    if (link.retired || this.#connecting !== undefined) return
+    link.retired = true
+    this.connect().catch(() => {
+      link.retired = false // it has to do for a while longer
+    })
   }
 
   /** A call of `send` waits for a place in the queue. */
@@ -221,6 +241,7 @@ export class PeerChannel implements PeerLinkOwner {
       link.lastUsedAt = now
       message.attempts++
       message.transport = link.connection.transport
+      this.#host.metrics?.sent(message.transport)
       if (fresh) this.outbound.add(message, link.number)
       else this.outbound.repeated(message, link.number)
       if (sentAtOnce) this.onSent(link, tag)
@@ -257,6 +278,7 @@ export class PeerChannel implements PeerLinkOwner {
   }
 
   #fail(message: OutgoingMessage, error: AivError): void {
+    this.#host.metrics?.failed(error.code)
     if (!message.failed(error)) this.#host.emit('undelivered', { receipt: message, error })
   }
 
@@ -278,6 +300,7 @@ export class PeerChannel implements PeerLinkOwner {
     let best: PeerLink | undefined
     for (const link of this.#links) {
       if (link.closed || link.suspectSince !== undefined) continue
+      if (link.retired && this.#links.length > 1) continue
       if (best === undefined || this.#compare(link, best) < 0) best = link
     }
     return best
@@ -301,10 +324,12 @@ export class PeerChannel implements PeerLinkOwner {
     this.#links.push(link)
     link.open()
     if (link.closed) return link
+    link.adopted = true
     const first = this.#links.length === 1
     if (this.#pauses > 0) link.pause()
     this.#everConnected = true
     this.#dialAgainAt = Infinity
+    this.#host.metrics?.connections(connection.transport, 1)
     this.#host.emit('connection-opened', link.info)
     if (first) this.#host.emit('peer-connected', { peer: this.id })
     this.pump()
@@ -366,9 +391,12 @@ export class PeerChannel implements PeerLinkOwner {
     if (now - link.openedAt < PROVEN_MS) this.#backOff(now)
     else this.#dialRounds = 0
     this.#linkFailed(link)
-    this.#host.emit('connection-closed', { ...link.info, reason })
+    if (link.adopted) {
+      this.#host.metrics?.connections(link.connection.transport, -1)
+      this.#host.emit('connection-closed', { ...link.info, reason })
+    }
     this.#host.onLinkClosed(link)
-    if (this.#links.length === 0) this.#host.emit('peer-disconnected', { peer: this.id })
+    if (link.adopted && this.#links.length === 0) this.#host.emit('peer-disconnected', { peer: this.id })
     this.pump()
     this.#host.onChannelIdle(this)
   }
@@ -386,6 +414,7 @@ export class PeerChannel implements PeerLinkOwner {
     const failover = this.#failover
     this.#failover = undefined
     if (failover === undefined) return
+    this.#host.metrics?.failover(failover.from)
     this.#host.emit('failover', {
       peer: this.id,
       from: failover.from,
@@ -425,6 +454,7 @@ export class PeerChannel implements PeerLinkOwner {
       }
       payload = original
     }
+    this.#host.metrics?.received(link.connection.transport)
     const handling = this.#host.deliver(this.id, link.connection.transport, envelope, payload)
     if (handling === undefined) return
     this.#handlingMessages++
@@ -537,7 +567,8 @@ export class PeerChannel implements PeerLinkOwner {
     this.#dialing = dialing
     this.#dialAgainAt = Infinity
     try {
-      const connection = await this.#host.dial(this.id, this.#links, dialing.signal)
+      const failing = this.#links.filter(({ suspectSince }) => suspectSince !== undefined)
+      const connection = await this.#host.dial(this.id, failing, dialing.signal)
       this.#dialing = undefined
       if (this.#closed) {
         connection.abort(new NodeError('NODE_CLOSED', 'the node closed'))

@@ -61,6 +61,10 @@ export class PeerLink implements ConnectionHandler {
   lastUsedAt: Millis
   readonly openedAt: Millis
   closed = false
+  /** It has been told of as opened. */
+  adopted = false
+  /** A fresh connection takes its place: nothing new goes over it. */
+  retired = false
   paused = false
   /** Priorities that were refused as full, one bit each. */
   #full = 0

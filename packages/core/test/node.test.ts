@@ -1,5 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
-import { Priority, TransportError, type NodeId, type TransportFactory } from '@aiv/transport-api'
+import {
+  Priority,
+  TransportError,
+  type Compressor,
+  type Metrics,
+  type NodeId,
+  type TransportFactory,
+} from '@aiv/transport-api'
 import { World } from '@aiv/testkit'
 import { createNode, type AivNode, type Message, type NodeError, type Receipt } from '../src/index.js'
 import { identity, nodeIn, ways, type Overrides } from './world-nodes.js'
@@ -73,6 +80,64 @@ describe('messages between two nodes', () => {
     const next = await world.settled(iterator.next())
     expect((next.value as Message).text()).toBe('no place yet')
     await world.settled(refused.delivered)
+  })
+
+  test('are compressed where both sides can, and only when it helps', async () => {
+    const text = 'all work and no play '.repeat(200)
+    let compressed = 0
+    // undoes itself: what matters here is who asks for it and when
+    const compressor: Compressor = {
+      name: 'lz4',
+      compress: (bytes) => {
+        compressed++
+        return bytes[0] === text.charCodeAt(0)
+          ? Uint8Array.of(...new TextEncoder().encode(String(text.length)))
+          : undefined
+      },
+      decompress: () => new TextEncoder().encode(text),
+    }
+    const { world, a, b } = await pair({ a: { compressor }, b: { compressor } })
+    const seen: string[] = []
+    b.handle('text/1', (message) => void seen.push(message.text()))
+    const send = async (payload: string | Uint8Array): Promise<void> => {
+      const receipt = await world.settled(a.send(b.id, payload, { protocol: 'text/1' }))
+      await world.settled(receipt.delivered)
+    }
+    await send('short')
+    expect(compressed).toBe(0)
+    await world.advance(1_000)
+    await send(text)
+    expect(compressed).toBe(1)
+    await send(new Uint8Array(2_000))
+    await send(new Uint8Array(2_000))
+    expect(compressed).toBe(2) // the second one was not tried
+    expect(seen.map(({ length }) => length)).toEqual([5, text.length, 2_000, 2_000])
+  })
+
+  test('are counted under the names of the metrics', async () => {
+    const values = new Map<string, number>()
+    const add = (name: string, labels: object | undefined, amount: number): void => {
+      const key = `${name} ${Object.values(labels ?? {}).join()}`
+      values.set(key, (values.get(key) ?? 0) + amount)
+    }
+    const metrics: Metrics = {
+      counter: (name, labels) => ({ add: (amount) => add(name, labels, amount) }),
+      gauge: (name, labels) => ({
+        set: (value) => void values.set(`${name} ${Object.values(labels ?? {}).join()}`, value),
+      }),
+      histogram: (name, labels) => ({ observe: () => add(name, labels, 1) }),
+    }
+    const { world, a, b } = await pair({ a: { metrics }, b: { metrics } })
+    b.handle('chat/1', () => undefined)
+    for (let i = 0; i < 3; i++) {
+      await world.settled((await world.settled(a.send(b.id, 'x', { protocol: 'chat/1' }))).delivered)
+    }
+    expect(Object.fromEntries(values)).toMatchObject({
+      'p2p_messages_sent_total first': 3,
+      'p2p_messages_received_total first': 3,
+      'p2p_message_latency_seconds first': 3,
+      'p2p_active_connections first': 1,
+    })
   })
 
   test('trySend makes no promise: now, or not at all', async () => {
@@ -266,6 +331,22 @@ describe('reaching a peer', () => {
     await world.settled(admitted.connect(guarded.addresses[0] as string))
     await world.advance(1_000)
     expect(guarded.connections()).toHaveLength(1)
+  })
+
+  test('a connection that has lived for long is replaced without losing a message', async () => {
+    const { world, a, b } = await pair({ a: { pool: { maxAgeMs: 60_000 } } })
+    const seen: number[] = []
+    b.handle('count/1', (message) => void seen.push(Number(message.text())))
+    const receipts: Receipt[] = []
+    const firstId = (await world.settled(a.connect(b.id))).id
+    for (let i = 0; i < 100; i++) {
+      receipts.push(await world.settled(a.send(b.id, String(i), { protocol: 'count/1' })))
+      await world.advance(1_000)
+    }
+    await world.settled(Promise.all(receipts.map((receipt) => receipt.delivered)))
+    expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => i))
+    expect(a.connections()).toHaveLength(1)
+    expect(a.connections()[0]?.id).not.toBe(firstId)
   })
 
   test('crossing connections become one', async () => {
