@@ -70,6 +70,8 @@ export class PeerChannel implements PeerLinkOwner {
   readonly #stalled: (OutgoingMessage | undefined)[] = [undefined, undefined, undefined, undefined]
   readonly #timer: LazyTimer
   #failover: Failover | undefined
+  /** When the acknowledgement that is being read came in. */
+  #acknowledgedAt: Millis = 0
   /** The tag that is being handed to a connection right now; −1: none. */
   #sending = -1
   #dialing: AbortController | undefined
@@ -96,9 +98,8 @@ export class PeerChannel implements PeerLinkOwner {
     this.outbound = new OutboundDelivery<OutgoingMessage>(
       {
         onDelivered: (message) => {
-          const now = host.clock.now()
-          message.acknowledged(now)
-          host.metrics?.delivered(message.transport, now - message.queuedAt)
+          message.acknowledged(this.#acknowledgedAt)
+          host.metrics?.delivered(message.transport, this.#acknowledgedAt - message.queuedAt)
         },
         onFailed: (message, code) => this.#fail(message, deliveryError(message, code)),
       },
@@ -168,7 +169,7 @@ export class PeerChannel implements PeerLinkOwner {
     if (this.#stalled[priority] !== undefined || !this.outbound.hasRoom(priority, message.bytes)) return false
     if (this.#host.hasQueued(this.id, priority)) return false
     const link = this.#linkFor(priority)
-    return link !== undefined && this.#transmit(message, link)
+    return link !== undefined && this.#transmit(message, link, message.queuedAt)
   }
 
   /** The message was put into the node's queue for this peer: sees to it that it gets on its way. */
@@ -180,38 +181,38 @@ export class PeerChannel implements PeerLinkOwner {
 
   /** Sends what waits, as far as connections and windows allow: repeats first, then by priority. */
   pump(): void {
+    const now = this.#host.clock.now()
     for (const priority of priorities) {
-      while (this.#pumpOne(priority));
+      while (this.#pumpOne(priority, now));
     }
     this.#arm()
   }
 
-  #pumpOne(priority: Priority): boolean {
+  #pumpOne(priority: Priority, now: Millis): boolean {
     const repeat = this.outbound.nextRepeat(priority)
     const stalled = this.#stalled[priority]
     if (repeat === undefined && stalled === undefined && !this.#host.hasQueued(this.id, priority)) return false
     const link = this.#linkFor(priority)
     if (link === undefined || link.isFull(priority)) return false
-    if (repeat !== undefined) return this.#transmit(repeat, link)
+    if (repeat !== undefined) return this.#transmit(repeat, link, now)
     if (!this.outbound.hasRoom(priority, stalled?.bytes ?? 0)) return false
     const message = stalled ?? this.#host.takeQueued(this.id, priority)
     if (message === undefined) return false
     this.#stalled[priority] = undefined
     if (message.ended) return true // its sender did not wait for it
-    if (this.#host.clock.now() >= message.deadlineAt) {
+    if (now >= message.deadlineAt) {
       this.#fail(message, deliveryError(message, 'DELIVERY_TIMEOUT'))
       return true
     }
-    if (this.outbound.hasRoom(priority, message.bytes) && this.#transmit(message, link)) return true
+    if (this.outbound.hasRoom(priority, message.bytes) && this.#transmit(message, link, now)) return true
     if (!message.ended) this.#stalled[priority] = message
     return message.ended
   }
 
   /** True when the message was accepted, or ended because no connection can ever take it. */
-  #transmit(message: OutgoingMessage, link: PeerLink): boolean {
+  #transmit(message: OutgoingMessage, link: PeerLink, now: Millis): boolean {
     const { priority } = message
     if (link.isFull(priority)) return false
-    const now = this.#host.clock.now()
     const fresh = message.counter < 0
     const counter = fresh ? this.outbound.nextCounter(priority) : message.counter
     const payload = this.#payloadFor(message, link)
@@ -496,7 +497,9 @@ export class PeerChannel implements PeerLinkOwner {
 
   onAcknowledgement(link: PeerLink, ack: LinkAck): void {
     if (ack.epoch !== this.#epoch) return
-    link.lastUsedAt = this.#host.clock.now()
+    const now = this.#host.clock.now()
+    link.lastUsedAt = now
+    this.#acknowledgedAt = now
     for (const priority of priorities) {
       for (const { first, last } of ack.acknowledged[priority]) {
         this.outbound.acknowledge(priority, first, last - first + 1)

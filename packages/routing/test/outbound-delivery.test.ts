@@ -46,7 +46,7 @@ describe('outbound delivery', () => {
     delivery.linkFailed(7)
     expect(delivery.hasRoom(Priority.Normal, 1)).toBe(false)
     const repeated: number[] = []
-    for (let m; (m = delivery.nextRepeat(Priority.Normal)) !== undefined; ) {
+    for (let m; (m = delivery.nextRepeat(Priority.Normal)) !== undefined;) {
       repeated.push(m.name)
       delivery.repeated(m, 9)
     }
@@ -62,7 +62,7 @@ describe('outbound delivery', () => {
     const repeats: number[] = []
     let now = 0
     delivery.sent(now, m.priority, m.counter, 50)
-    for (let at; told.length === 0 && (at = delivery.nextTimeout()) !== undefined; ) {
+    for (let at; told.length === 0 && (at = delivery.nextTimeout()) !== undefined;) {
       now = at
       delivery.handleTimeout(now)
       if (delivery.nextRepeat(m.priority) === undefined) continue
@@ -124,7 +124,12 @@ describe('outbound delivery', () => {
   test('whatever happens, each message ends exactly once and the counts add up', () => {
     const step = fc.oneof(
       fc.record({ do: fc.constant('add' as const), priority: fc.constantFrom(...priorities), link: fc.nat(2) }),
-      fc.record({ do: fc.constant('ack' as const), priority: fc.constantFrom(...priorities), first: fc.nat(20), count: fc.nat(5) }),
+      fc.record({
+        do: fc.constant('ack' as const),
+        priority: fc.constantFrom(...priorities),
+        first: fc.nat(20),
+        count: fc.nat(5),
+      }),
       fc.record({ do: fc.constant('fail' as const), link: fc.nat(2) }),
       fc.record({ do: fc.constant('repeat' as const), priority: fc.constantFrom(...priorities), link: fc.nat(2) }),
       fc.record({ do: fc.constant('time' as const), ms: fc.nat(2_000) }),
