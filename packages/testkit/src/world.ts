@@ -16,7 +16,7 @@ export interface WorldOptions {
    * @defaultValue {@link settleTurns} turns of the microtask queue
    */
   readonly settle?: () => Promise<void>
-  /** Microtask turns after each event: chains of more `then`s go on during the next event. @defaultValue 32 */
+  /** Microtask turns after each event: chains of more `then`s go on during the next event. @defaultValue 16 */
   readonly settleTurns?: number
   /** Last events that are kept for messages and {@link World.events}. @defaultValue 1000 */
   readonly keepEvents?: number
@@ -65,7 +65,7 @@ export class World implements Scheduler {
     this.#settle = settle
     this.#options = {
       unixStartMs: 1_750_000_000_000,
-      settleTurns: 32,
+      settleTurns: 16,
       keepEvents: 1000,
       keepViolations: 100,
       maxEventsPerInstant: 1_000_000,

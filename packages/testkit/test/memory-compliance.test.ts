@@ -25,7 +25,7 @@ for (const [name, impairment] of links) {
               const transport = network.memory({ host: nodeName, listen: role === 'listener' })(own)
               return { transport, nodeId: own.identity.nodeId }
             },
-            clock: world,
+            clock: world.clock('suite'),
             deadAddress: 'mem://nobody',
             advance: (ms) => world.advance(ms),
             sever() {

@@ -126,6 +126,8 @@ export class MemoryConnection implements Connection {
     this.#down = new Promise((resolve) => {
       this.#setDown = resolve
     })
+    // the other end exists once our confirmation arrives: pings say it again until something comes back
+    this.#unasked = details.direction === 'dialled'
     this.#armLiveness()
   }
 
