@@ -1,2 +1,4 @@
 import preset from '../../jest.preset.mjs'
-export default { ...preset, displayName: 'node' }
+
+// real processes, sockets and key derivations: the limit is for what hangs, not for what is slow
+export default { ...preset, displayName: 'node', testTimeout: 120_000 }

@@ -19,26 +19,26 @@ export interface DataLock {
   release(): Promise<void>
 }
 
-const MAX_TRIES = 20
+/** Waits for somebody who is just clearing a stale lock away: so often, so long each, in ms. */
+const MAX_TRIES = 400
+const WAIT_MS = 5
 
 /**
  * Takes the lock. A lock whose process is gone is taken over: a process counts as gone when its id is free, or belongs
  * to a process that began at another time.
  *
  * A lock file appears with its content in one step (a hard link to a file that is complete), so nobody reads half of
- * one. Of several processes that find the same stale lock each moves it aside under a name of its own and looks at what
- * it moved: whoever finds a lock that is not the stale one puts it back.
+ * one. A stale one is only ever removed by whoever holds a second file, the guard: else of two processes that found the
+ * same stale lock the slower one would remove the fresh lock of the quicker one.
  *
- * @throws CommandError DATA_DIR_LOCKED, naming the process that has it
+ * @throws CommandError DATA_DIR_LOCKED, naming the process that has it; DATA_DIR_UNUSABLE
  */
 export async function takeDataLock(path: string): Promise<DataLock> {
-  const own = JSON.stringify({
-    pid: process.pid,
-    started: processStart(process.pid),
-    host: hostname(),
-  } satisfies Holder)
   const token = `${process.pid}-${randomBytes(6).toString('hex')}`
+  const self: Holder = { pid: process.pid, started: processStart(process.pid), host: hostname() }
+  const own = JSON.stringify({ ...self, token })
   const fresh = `${path}.${token}`
+  const guard = `${path}.guard`
   try {
     await writeFile(fresh, own, { flag: 'wx', mode: 0o600 })
   } catch (error) {
@@ -47,24 +47,43 @@ export async function takeDataLock(path: string): Promise<DataLock> {
   try {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       if (await appear(fresh, path, own)) return { release: () => release(path, own) }
-      const found = await readFile(path, 'utf8').catch(() => undefined)
-      if (found === undefined) continue // released meanwhile
-      const holder = parseHolder(found)
-      if (holder !== undefined && isAlive(holder)) throw locked(path, holder)
-      const aside = `${path}.${token}.stale`
-      try {
-        await rename(path, aside)
-      } catch {
-        continue // somebody else was quicker
+      const holder = await livingHolder(path)
+      if (holder !== undefined) throw locked(path, holder)
+      if (await appear(fresh, guard, own)) {
+        // nobody else removes a lock now; it may have been taken over before we had the guard
+        if ((await livingHolder(path)) === undefined) await rm(path, { force: true })
+        await rm(guard, { force: true })
+      } else {
+        await clearGuard(guard, `${guard}.${token}`)
+        await new Promise((resolve) => setTimeout(resolve, WAIT_MS))
       }
-      const moved = await readFile(aside, 'utf8')
-      if (moved !== found) await link(aside, path).catch(() => undefined)
-      await rm(aside, { force: true })
     }
     throw locked(path, undefined)
   } finally {
     await rm(fresh, { force: true })
   }
+}
+
+/** Who holds this lock and lives; `undefined` when nobody does: no such file, a damaged one, or a dead process. */
+async function livingHolder(path: string): Promise<Holder | undefined> {
+  const found = await readFile(path, 'utf8').catch(() => '')
+  const holder = parseHolder(found)
+  return holder !== undefined && isAlive(holder) ? holder : undefined
+}
+
+/** A guard is held for a moment; one whose process died in that moment is moved aside. */
+async function clearGuard(guard: string, aside: string): Promise<void> {
+  const found = await readFile(guard, 'utf8').catch(() => undefined)
+  if (found === undefined) return // it is gone already, and the next one is not to be touched
+  const holder = parseHolder(found)
+  if (holder !== undefined && isAlive(holder)) return
+  try {
+    await rename(guard, aside)
+  } catch {
+    return // somebody else was quicker
+  }
+  if ((await livingHolder(aside)) !== undefined) await link(aside, guard).catch(() => undefined)
+  await rm(aside, { force: true })
 }
 
 async function appear(fresh: string, path: string, content: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { Demo, type DemoPeer } from '../demo/demo.js'
 import { demoTable } from '../demo/demo-table.js'
+import { DEMO_VARIABLE } from '../demo/demo-process.js'
 import { demoNode } from '../demo/demo-node.js'
 import type { DemoRequest } from '../demo/demo-protocol.js'
 import { CommandError } from '../errors.js'
@@ -67,8 +68,8 @@ export async function demo({ output, io, json }: Context, options: DemoCommandOp
 }
 
 /** The hidden command that the demo starts its nodes with. */
-export async function demoNodeCommand(): Promise<void> {
-  if (process.send === undefined) {
+export async function demoNodeCommand({ io }: Context): Promise<void> {
+  if (io.env[DEMO_VARIABLE] === undefined || process.send === undefined) {
     throw new CommandError('USAGE', 'demo-node is started by aiv demo, and by nobody else')
   }
   // Ctrl-C reaches the whole group of processes; the demo says when it is over

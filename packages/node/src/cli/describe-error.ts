@@ -33,15 +33,16 @@ export interface DescribedError extends LocalError {
 /** Never throws. What is no error of ours is a bug: INTERNAL. */
 export function describeError(thrown: unknown): DescribedError {
   const error = mostTelling(thrown)
-  if (error instanceof AivError) {
+  if (isAivError(error)) {
+    const { code } = error
     const hint = error instanceof CommandError || error instanceof RemoteError ? error.hint : undefined
-    const shown = hint ?? hints.get(error.code)
+    const shown = hint ?? hints.get(code)
     return {
-      code: error.code,
+      code,
       message: error.message,
       ...(shown === undefined ? {} : { hint: shown }),
       retryable: error.retryable,
-      exitCode: error.code === 'USAGE' ? 2 : 1,
+      exitCode: code === 'USAGE' ? 2 : 1,
     }
   }
   const message = error instanceof Error ? error.message : String(error)
@@ -55,9 +56,11 @@ export function describeError(thrown: unknown): DescribedError {
  */
 function mostTelling(error: unknown): unknown {
   if (!(error instanceof NodeError) || error.failures.length === 0) return error
-  const codes = error.failures.filter((failure) => failure instanceof AivError)
+  const codes = error.failures.filter(isAivError)
   const identity = codes.find(({ code }) => code.startsWith('IDENTITY_'))
   if (identity !== undefined) return identity
   const [first] = codes
   return first !== undefined && codes.every(({ code }) => code === first.code) ? first : error
 }
+
+const isAivError = (error: unknown): error is AivError => error instanceof AivError

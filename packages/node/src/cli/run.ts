@@ -133,7 +133,7 @@ function build(io: Io, open: (options: GlobalOptions) => Context): Command {
     .option('--once', 'end afterwards: with 0 when all is as it should be, else with 1')
     .action(action((context, options: DemoCommandOptions) => demo(context, options)))
 
-  program.command('demo-node', { hidden: true }).action(action(() => demoNodeCommand()))
+  program.command('demo-node', { hidden: true }).action(action((context) => demoNodeCommand(context)))
 
   return program
 }

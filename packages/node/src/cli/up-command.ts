@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AivNode, Message } from '@aiv/core'
@@ -96,10 +96,11 @@ async function run(
   })
   let receiver: FileReceiver | undefined
   let directory: string | undefined
+  let temporary: string | undefined
   try {
     if (options.receive) {
       directory = options.receiveDir ?? (identity === undefined ? undefined : folder.receivedFolder)
-      directory ??= await mkdtemp(join(tmpdir(), 'aiv-received-'))
+      directory ??= temporary = await mkdtemp(join(tmpdir(), 'aiv-received-'))
       receiver = showFiles(context, node, directory)
     }
   } catch (error) {
@@ -115,6 +116,8 @@ async function run(
       await receiver?.close()
       await node.close()
       await messages
+      // stays when there is something in it
+      if (temporary !== undefined) await rmdir(temporary).catch(() => undefined)
     },
   }
 }

@@ -6,6 +6,8 @@ import type { DemoCommand, DemoCommands, DemoEvent, DemoReply } from './demo-pro
 
 /** The program itself: its hidden command `demo-node` becomes one of the three nodes. */
 const PROGRAM = fileURLToPath(new URL('../../bin/aiv.mjs', import.meta.url))
+/** Set in the environment of those processes: the hidden command is nothing for anybody else. */
+export const DEMO_VARIABLE = 'AIV_DEMO_NODE'
 /** Longest that a process may take to end by itself, in ms. */
 const END_TIMEOUT_MS = 5000
 
@@ -27,7 +29,11 @@ export class DemoProcess {
   /** @param onEvent - what the process tells without being asked */
   constructor(name: string, onEvent: (event: DemoEvent) => void) {
     this.name = name
-    const child = fork(PROGRAM, ['demo-node'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] })
+    const child = fork(PROGRAM, ['demo-node'], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      execArgv: [],
+      env: { ...process.env, [DEMO_VARIABLE]: '1' },
+    })
     this.#child = child
     this.#kill = () => child.kill('SIGKILL')
     process.once('exit', this.#kill)

@@ -9,7 +9,7 @@ export interface FileSenderCoreOptions {
   readonly pieceBytes?: number
   /**
    * Most bytes sent and not yet answered for: what a transfer costs in memory. It begins with a few pieces and grows
-   * as long as answers come back within a second. @defaultValue 8 MiB
+   * as long as answers come back within a second; after trouble it begins anew. @defaultValue 8 MiB
    */
   readonly windowBytes?: number
   /** Failures in a row without a byte of progress before it gives up. @defaultValue 5 */
@@ -209,6 +209,7 @@ export class FileSenderCore {
       return
     }
     if (++this.#attempts > this.#maxAttempts) return this.#fail(code, cause)
+    this.#windowBytes = Math.min(this.#windowBytes, FIRST_WINDOW_PIECES * this.#pieceBytes)
     this.#drain(offer, offer ? this.#backOffMs * 2 ** (this.#attempts - 1) : 0)
   }
 

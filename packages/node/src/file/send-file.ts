@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { open, type FileHandle } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { AivError, Priority, type Millis, type NodeId, type Timer } from '@aiv/transport-api'
@@ -120,6 +121,8 @@ class Sending {
     private readonly options: SendFileOptions,
   ) {
     this.#core = new FileSenderCore(this.#startedAt, { ...options, size: offer.size })
+    // every request under way listens to it, and the window bounds their number
+    setMaxListeners(0, this.#stop.signal)
   }
 
   async run(): Promise<SentFile> {
@@ -217,7 +220,7 @@ class Sending {
         (answer) => this.#core.handleAnswer(performance.now(), ref, answer),
         (error: unknown) => {
           // a node that was closed and a caller's mistake do not get better by asking again
-          const retryable = error instanceof AivError && error.code !== 'ARGUMENT_INVALID' && !isFinal(error.code)
+          const retryable = error instanceof AivError && !isFinal(error)
           this.#core.handleFailure(performance.now(), ref, error, retryable)
         },
       )
@@ -242,7 +245,8 @@ class Sending {
   }
 }
 
-const isFinal = (code: string): boolean => code === 'NODE_CLOSED' || code.startsWith('IDENTITY_')
+const isFinal = ({ code }: { readonly code: string }): boolean =>
+  code === 'NODE_CLOSED' || code === 'ARGUMENT_INVALID' || code.startsWith('IDENTITY_')
 
 const reasons: Record<FileError['code'], string> = {
   FILE_MALFORMED: 'the other side does not speak this file protocol',

@@ -35,7 +35,7 @@ export class LocalClient implements AsyncDisposable {
     this.#socket = socket
     const lines = new LineDecoder(MAX_LINE_BYTES)
     socket.on('data', (bytes) => {
-      for (const line of lines.decode(bytes as Uint8Array) ?? []) this.#hear(line)
+      for (const line of lines.decode(bytes) ?? []) this.#hear(line)
     })
     socket.on('error', () => undefined) // 'close' follows
     this.#down = new Promise((resolve) => {

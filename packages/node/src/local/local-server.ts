@@ -105,7 +105,7 @@ export class LocalServer implements AsyncDisposable {
       if (socket.writable) socket.write(`${JSON.stringify(response)}\n`)
     }
     socket.on('data', (bytes) => {
-      const complete = lines.decode(bytes as Uint8Array)
+      const complete = lines.decode(bytes)
       for (const line of complete ?? []) {
         const request = parseLocalRequest(line)
         if (request === undefined) {
