@@ -1,4 +1,5 @@
-// Every relative link in the project's Markdown leads to a file. Prints those that do not; part of tools/check.mjs.
+// Every relative link in the project's Markdown leads to a file, and docs/README.md lists every document. Prints what is
+// not so; part of tools/check.mjs.
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -26,5 +27,13 @@ for (const file of markdownIn(root)) {
     broken++
     console.error(`${relative(root, file)}: ${target} is not there`)
   }
+}
+
+const index = readFileSync(join(root, 'docs/README.md'), 'utf8')
+for (const file of markdownIn(join(root, 'docs'))) {
+  const path = relative(join(root, 'docs'), file).replaceAll('\\', '/')
+  if (path === 'README.md' || index.includes(`](${path})`)) continue
+  broken++
+  console.error(`docs/README.md does not list ${path}`)
 }
 process.exitCode = broken > 0 ? 1 : 0
