@@ -207,8 +207,11 @@ export class HtxTransport implements Transport {
     let onAbort: (() => void) | undefined
     try {
       return await new Promise<HtxConnection>((resolve, reject) => {
+        // Making an error costs a stack trace: only while somebody waits for it
+        let waiting = true
         const connection = this.#open(link, 'dialled', expected, remoteStatic, {
           onEstablished: (established) => {
+            waiting = false
             const node = established.remote.nodeId
             if (host.admit({ address: link.remote, node })) {
               this.#handOut(established)
@@ -219,8 +222,13 @@ export class HtxTransport implements Transport {
               established.abort(denied)
             }
           },
-          onClosed: (_, reason, error) => reject(handshakeError(reason, error)),
-          onDown: () => reject(new DialError('HANDSHAKE_FAILED', 'the link closed', { retryable: true })),
+          onClosed: (_, reason, error) => {
+            if (waiting) reject(handshakeError(reason, error))
+            waiting = false
+          },
+          onDown: () => {
+            if (waiting) reject(new DialError('HANDSHAKE_FAILED', 'the link closed', { retryable: true }))
+          },
         })
         onAbort = () => connection.abort(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
         signal.addEventListener('abort', onAbort, { once: true })
