@@ -15,6 +15,8 @@ export class AckSchedule {
   #acknowledged = 0
   #lastAt: Millis = -Infinity
   #dueAt: Millis = Infinity
+  /** Its time came, and nobody has polled since: no deadline any more, or a shell with a full socket would spin. */
+  #overdue = false
 
   constructor(delayMs: Millis) {
     this.#delayMs = delayMs
@@ -25,11 +27,22 @@ export class AckSchedule {
     return this.#dueAt
   }
 
+  /** Whether an ACK goes out at a poll now. */
+  isDue(now: Millis): boolean {
+    return this.#overdue || now >= this.#dueAt
+  }
+
+  onTimeout(now: Millis): void {
+    if (now < this.#dueAt) return
+    this.#overdue = true
+    this.#dueAt = Infinity
+  }
+
   /** @param received - message bytes received so far, in all. */
   onReceived(now: Millis, received: number): void {
     this.#received = received
     const open = received - this.#acknowledged
-    if (open === 0) return
+    if (open === 0 || this.#overdue) return
     const at = open >= ACK_AT_ONCE_BYTES ? Math.max(now, this.#lastAt + ACK_INTERVAL_MS) : now + this.#delayMs
     if (at < this.#dueAt) this.#dueAt = at
   }
@@ -38,6 +51,7 @@ export class AckSchedule {
   take(now: Millis): number {
     this.#lastAt = now
     this.#dueAt = Infinity
+    this.#overdue = false
     this.#acknowledged = this.#received
     return this.#received
   }

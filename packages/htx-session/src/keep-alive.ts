@@ -61,6 +61,13 @@ export class KeepAlive {
     if (this.#ping === undefined) this.#probing = true
   }
 
+  /** Notes that a PING is due, so that its time is not waited for again before it is polled. */
+  onTimeout(now: Millis): void {
+    if (now < this.#pingAt()) return
+    this.#probing = true
+    this.#lastPingAt = now
+  }
+
   /** The payload of the PING that has to go out now, if any: a new one each time. */
   pollPing(now: Millis): Uint8Array | undefined {
     if (!this.#probing && now < this.#pingAt()) return undefined

@@ -1,4 +1,4 @@
-import { type Bytes, type Millis, type PerPriority, Priority, priorities } from '@aiv/transport-api'
+import { type Bytes, type Millis, type PerPriority, type Priority, priorities } from '@aiv/transport-api'
 import { Fifo } from './fifo.js'
 
 /** What a queued message is counted for beside its bytes, so that empty ones are bounded as well. */

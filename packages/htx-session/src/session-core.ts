@@ -207,6 +207,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     if (now >= this.#closeDeadline) return this.#closeNow()
     if (now >= this.#keepAlive.idleAt())
       return this.#fail(new HtxSessionError('IDLE_TIMEOUT', 'not a byte in time', { retryable: true }), 'timeout')
+    this.#acks.onTimeout(now)
+    this.#keepAlive.onTimeout(now)
     if (this.#keepAlive.checkSuspect(now, this.#rate.smoothedRttMs))
       this.#events.push({ type: 'liveness', state: 'suspect' })
     if (now >= this.#queues.nextExpiryAt()) this.#queues.dropExpired(now)
@@ -346,7 +348,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       this.#seal(FrameType.Pong, this.#pong, PING_BYTES, out)
       this.#pong = undefined
     }
-    if (now >= this.#acks.dueAt) {
+    if (this.#acks.isDue(now)) {
       this.#seal(FrameType.Ack, encodeUint64(this.#acks.take(now)), 8, out)
     }
     if (!this.#paused && this.#receiveCredit.due) {
@@ -594,7 +596,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       read()
     } catch (error) {
       if (!(error instanceof AivError) || error instanceof ArgumentError) throw error
-      this.#fail(error)
+      this.#fail(error as AivError)
     }
   }
 

@@ -134,9 +134,9 @@ export class SessionPair {
   /** What a shell does after anything that touched a core: empties both polls. True when there was something. */
   drain(side: Side): boolean {
     let some = false
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       more = false
-      for (let event; (event = side.session.pollEvent()) !== undefined; ) {
+      for (let event; (event = side.session.pollEvent()) !== undefined;) {
         more = true
         side.events.push(event)
         if (event.type === 'packet') side.packets.push(event.bytes)
@@ -160,7 +160,7 @@ export class SessionPair {
 
   /** Lets everything happen that happens now. */
   settle(): void {
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       const drainedA = this.drain(this.initiator)
       const drainedB = this.drain(this.responder)
       more = drainedA || drainedB
@@ -177,13 +177,15 @@ export class SessionPair {
   advance(ms: number): void {
     const end = this.now + ms
     this.settle()
-    for (;;) {
+    for (let same = 0; ;) {
       const next = Math.min(
         ...this.#inFlight.filter(({ to }) => to.session.wantsInput).map(({ at }) => at),
         this.initiator.session.nextTimeout() ?? Infinity,
         this.responder.session.nextTimeout() ?? Infinity,
       )
       if (next > end) break
+      same = next <= this.now ? same + 1 : 0
+      if (same > 100) throw new Error(`a deadline stays at ${next} although its time has come`)
       this.now = Math.max(this.now, next)
       for (const { session } of [this.initiator, this.responder]) {
         if ((session.nextTimeout() ?? Infinity) <= this.now) session.handleTimeout(this.now)
