@@ -1,11 +1,11 @@
-import type { Compressor, Clock, Connection, Millis, NodeId, Priority, Random } from '@aiv/transport-api'
+import type { Compressor, Clock, Connection, NodeId, Random } from '@aiv/transport-api'
 import type { Hello, InboundDelivery, LinkEnvelope, OutboundDeliveryOptions } from '@aiv/routing'
 import type { NodeMetrics } from './metrics.js'
 import type { NodeEventDetails, NodeEventType } from './node-events.js'
 import type { NodeSettings } from './options.js'
-import type { OutgoingMessage } from './outgoing-message.js'
 import type { PeerChannel } from './peer-channel.js'
 import type { PeerLink } from './peer-link.js'
+import type { SendQueue } from './send-queue.js'
 
 /** The receiving half for one life of one sender. */
 export type Inbound = InboundDelivery<LinkEnvelope>
@@ -19,11 +19,8 @@ export interface ChannelHost {
   readonly metrics: NodeMetrics | undefined
   readonly settings: NodeSettings
   readonly deliveryOptions: OutboundDeliveryOptions | undefined
-  /** What waits for a connection, by peer and priority. */
-  hasQueued(peer: NodeId, priority: Priority): boolean
-  takeQueued(peer: NodeId, priority: Priority): OutgoingMessage | undefined
-  /** Fails what waits for the peer beyond its deadline; returns the next deadline or Infinity. */
-  expireQueued(peer: NodeId, now: Millis): Millis
+  /** What waits for a connection. */
+  readonly queue: SendQueue
   nextLinkNumber(): number
   transportRank(transport: string): number
   /** Our HELLO, with what the channel adds. */
@@ -32,11 +29,11 @@ export interface ChannelHost {
   /** `undefined`: no place for another sender. Closed in `onLinkClosed`. */
   openInbound(peer: NodeId, hello: Hello): Inbound | undefined
   /** False: the application has no place for it now. */
-  canDeliver(envelope: LinkEnvelope): boolean
+  hasRoom(envelope: LinkEnvelope): boolean
   /** To the application; a promise where its handler is not done yet. Never throws, never rejects. */
   deliver(peer: NodeId, transport: string, envelope: LinkEnvelope, payload: Uint8Array): Promise<void> | undefined
-  /** Rejects with a NodeError or DialFailures. `failing`: connections that are suspect; others are tried first. */
-  dial(peer: NodeId, failing: readonly PeerLink[], signal: AbortSignal): Promise<Connection>
+  /** Rejects with a NodeError or DialFailures. `avoided`: transports that are tried last. */
+  dial(peer: NodeId, avoided: ReadonlySet<string>, signal: AbortSignal): Promise<Connection>
   adoptDialled(connection: Connection): PeerLink
   onLinkClosed(link: PeerLink): void
   onChannelIdle(channel: PeerChannel): void

@@ -1,4 +1,5 @@
-export { createNode, type AivNode, type Backlog, type Recipient } from './create-node.js'
+export { createNode } from './create-node.js'
+export type { AivNode, Backlog, Recipient } from './aiv-node.js'
 export type { NodeOptions, PoolOptions, DialingOptions, SendMessageOptions } from './options.js'
 export { Message } from './message.js'
 export type { Receipt, Delivered } from './outgoing-message.js'

@@ -97,6 +97,9 @@ export interface NodeSettings {
   readonly deadAfterMs: number
 }
 
+/** 16 MiB with the link envelope's header. */
+export const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024 - 64
+
 /** Longest life of a message that goes straight to its recipient: the recipient remembers it at least as long. */
 export const MAX_DELIVERY_TIMEOUT_MS = 300_000
 

@@ -20,17 +20,14 @@ import {
   type NodeId,
   type Priority,
 } from '@aiv/transport-api'
+import { AckGathering } from './ack-gathering.js'
 import type { ChannelHost, Inbound } from './channel-host.js'
 import { NodeError } from './errors.js'
+import { HandlingLimit } from './handling-limit.js'
 import { LazyTimer } from './lazy-timer.js'
 import type { OutgoingMessage } from './outgoing-message.js'
 import { PacketError, PeerLink, type PeerLinkOwner } from './peer-link.js'
 import { DialFailures } from './staggered-dial.js'
-
-/** Acknowledgements of a burst are gathered for this long, or for so many messages or bytes. */
-const ACK_GATHER_MS = 10
-const ACK_GATHER_MESSAGES = 512
-const ACK_GATHER_BYTES = 1024 * 1024
 
 /** A connection that lived for this long was a good one. */
 const PROVEN_MS = 1_000
@@ -41,10 +38,6 @@ const COMPRESS_FROM_BYTES = 1_024
 const COMPRESS_SKIP = 16
 /** Largest decompressed payload; a message may be 16 MiB. */
 const DECOMPRESS_LIMIT_BYTES = 16 * 1024 * 1024
-
-/** Unfinished promises of handlers: above the first the peer's connections pause, below the second they go on. */
-const HANDLING_HIGH = { messages: 256, bytes: 8 * 1024 * 1024 }
-const HANDLING_LOW = { messages: 128, bytes: 4 * 1024 * 1024 }
 
 /** What a failed link leaves behind, until its messages go out on another one. */
 interface Failover {
@@ -80,13 +73,9 @@ export class PeerChannel implements PeerLinkOwner {
   #everConnected = false
   #queuedUntil = Infinity
   #compressSkip = 0
+  readonly #acks = new AckGathering()
   #ackScheduled = false
-  #ackDueAt = Infinity
-  #ackedAt = -Infinity
-  #ackMessages = 0
-  #ackBytes = 0
-  #handlingMessages = 0
-  #handlingBytes = 0
+  readonly #handling = new HandlingLimit((paused) => (paused ? this.pause() : this.resume()))
   #pauses = 0
   #closed = false
 
@@ -119,7 +108,7 @@ export class PeerChannel implements PeerLinkOwner {
 
   /** Nothing is left that anybody could need: connections, work, or a try to connect. */
   get forgettable(): boolean {
-    return this.idle && this.#handlingMessages === 0 && this.#connecting === undefined
+    return this.idle && this.#handling.messages === 0 && this.#connecting === undefined
   }
 
   /** The less wanted of two connections of one transport: both sides come to the same verdict. */
@@ -149,16 +138,9 @@ export class PeerChannel implements PeerLinkOwner {
     })
   }
 
-  /** A call of `send` waits for a place in the queue. */
-  waiting(message: OutgoingMessage): void {
-    this.#queuedUntil = Math.min(this.#queuedUntil, message.deadlineAt)
-    this.#ensureConnected()
-    this.#arm()
-  }
-
   /** No message is on its way over this link or expected on it. */
   isQuiet(): boolean {
-    return this.outbound.size === 0 && !this.#hasQueued() && this.#handlingMessages === 0
+    return this.outbound.size === 0 && !this.#hasQueued() && this.#handling.messages === 0
   }
 
   // --- sending -------------------------------------------------------------------------------------------------
@@ -167,12 +149,12 @@ export class PeerChannel implements PeerLinkOwner {
   trySend(message: OutgoingMessage): boolean {
     const { priority } = message
     if (this.#stalled[priority] !== undefined || !this.outbound.hasRoom(priority, message.bytes)) return false
-    if (this.#host.hasQueued(this.id, priority)) return false
+    if (this.#host.queue.has(this.id, priority)) return false
     const link = this.#linkFor(priority)
     return link !== undefined && this.#transmit(message, link, message.queuedAt)
   }
 
-  /** The message was put into the node's queue for this peer: sees to it that it gets on its way. */
+  /** The message waits in the node's queue for this peer, or in the line before it: sees to it that it gets on its way. */
   queued(message: OutgoingMessage): void {
     this.#queuedUntil = Math.min(this.#queuedUntil, message.deadlineAt)
     this.#ensureConnected()
@@ -191,12 +173,12 @@ export class PeerChannel implements PeerLinkOwner {
   #pumpOne(priority: Priority, now: Millis): boolean {
     const repeat = this.outbound.nextRepeat(priority)
     const stalled = this.#stalled[priority]
-    if (repeat === undefined && stalled === undefined && !this.#host.hasQueued(this.id, priority)) return false
+    if (repeat === undefined && stalled === undefined && !this.#host.queue.has(this.id, priority)) return false
     const link = this.#linkFor(priority)
     if (link === undefined || link.isFull(priority)) return false
     if (repeat !== undefined) return this.#transmit(repeat, link, now)
     if (!this.outbound.hasRoom(priority, stalled?.bytes ?? 0)) return false
-    const message = stalled ?? this.#host.takeQueued(this.id, priority)
+    const message = stalled ?? this.#host.queue.take(this.id, priority)
     if (message === undefined) return false
     this.#stalled[priority] = undefined
     if (message.ended) return true // its sender did not wait for it
@@ -430,14 +412,13 @@ export class PeerChannel implements PeerLinkOwner {
   onEnvelope(link: PeerLink, envelope: LinkEnvelope): void {
     const { inbound } = link
     if (inbound === undefined) return
-    if (!this.#host.canDeliver(envelope)) return // no place for it: not acknowledged, so the sender repeats it
+    if (!this.#host.hasRoom(envelope)) return // no place for it: not acknowledged, so the sender repeats it
     const now = this.#host.clock.now()
     link.lastUsedAt = now
     if (inbound.handle(now, envelope) === 'deliver') this.#deliver(link, envelope)
     this.#deliverReady(link, inbound)
-    this.#ackMessages++
-    this.#ackBytes += envelope.payload.length
-    this.#scheduleAck(link, now)
+    if (this.#acks.onMessage(now, envelope.payload.length)) this.#acknowledgeAfterTurn(link)
+    else this.#timer.arm(this.#acks.dueAt)
   }
 
   #deliverReady(link: PeerLink, inbound: Inbound): void {
@@ -458,32 +439,9 @@ export class PeerChannel implements PeerLinkOwner {
     this.#host.metrics?.received(link.connection.transport)
     const handling = this.#host.deliver(this.id, link.connection.transport, envelope, payload)
     if (handling === undefined) return
-    this.#handlingMessages++
-    this.#handlingBytes += payload.length
-    if (this.#handlingMessages === HANDLING_HIGH.messages) this.#pause()
-    else if (this.#handlingBytes >= HANDLING_HIGH.bytes && this.#handlingBytes - payload.length < HANDLING_HIGH.bytes) {
-      if (this.#handlingMessages < HANDLING_HIGH.messages) this.#pause()
-    }
-    void handling.finally(() => {
-      this.#handlingMessages--
-      this.#handlingBytes -= payload.length
-      if (
-        this.#handlingPaused &&
-        this.#handlingMessages <= HANDLING_LOW.messages &&
-        this.#handlingBytes <= HANDLING_LOW.bytes
-      ) {
-        this.#handlingPaused = false
-        this.resume()
-      }
-    })
-  }
-
-  #handlingPaused = false
-
-  #pause(): void {
-    if (this.#handlingPaused) return
-    this.#handlingPaused = true
-    this.pause()
+    const { length } = payload
+    this.#handling.begin(length)
+    void handling.then(() => this.#handling.end(length))
   }
 
   /** Withholds credit on all connections to the peer. Calls add up. */
@@ -513,20 +471,8 @@ export class PeerChannel implements PeerLinkOwner {
     else this.#host.onChannelIdle(this)
   }
 
-  /** The first acknowledgement after a quiet while goes at the end of this turn; those of a burst are gathered. */
-  #scheduleAck(link: PeerLink, now: Millis): void {
+  #acknowledgeAfterTurn(link: PeerLink): void {
     if (this.#ackScheduled) return
-    const gather =
-      now - this.#ackedAt < ACK_GATHER_MS &&
-      this.#ackMessages < ACK_GATHER_MESSAGES &&
-      this.#ackBytes < ACK_GATHER_BYTES
-    if (gather) {
-      if (this.#ackDueAt === Infinity) {
-        this.#ackDueAt = this.#ackedAt + ACK_GATHER_MS
-        this.#timer.arm(this.#ackDueAt)
-      }
-      return
-    }
     this.#ackScheduled = true
     queueMicrotask(() => {
       this.#ackScheduled = false
@@ -535,10 +481,7 @@ export class PeerChannel implements PeerLinkOwner {
   }
 
   #flushAck(preferred: PeerLink | undefined): void {
-    this.#ackDueAt = Infinity
-    this.#ackedAt = this.#host.clock.now()
-    this.#ackMessages = 0
-    this.#ackBytes = 0
+    this.#acks.flushed(this.#host.clock.now())
     const link = preferred !== undefined && !preferred.closed ? preferred : (this.#bestLink() ?? this.#links[0])
     if (link === undefined) return
     const seen = new Set<Inbound>()
@@ -571,7 +514,8 @@ export class PeerChannel implements PeerLinkOwner {
     this.#dialAgainAt = Infinity
     try {
       const failing = this.#links.filter(({ suspectSince }) => suspectSince !== undefined)
-      const connection = await this.#host.dial(this.id, failing, dialing.signal)
+      const avoided = new Set(failing.map((link) => link.connection.transport))
+      const connection = await this.#host.dial(this.id, avoided, dialing.signal)
       this.#dialing = undefined
       if (this.#closed) {
         connection.abort(new NodeError('NODE_CLOSED', 'the node closed'))
@@ -611,7 +555,7 @@ export class PeerChannel implements PeerLinkOwner {
       const stalled = this.#stalled[priority]
       this.#stalled[priority] = undefined
       if (stalled !== undefined) this.#fail(stalled, error)
-      for (let message; (message = this.#host.takeQueued(this.id, priority)) !== undefined;) this.#fail(message, error)
+      for (let message; (message = this.#host.queue.take(this.id, priority)) !== undefined;) this.#fail(message, error)
     }
   }
 
@@ -620,7 +564,7 @@ export class PeerChannel implements PeerLinkOwner {
   #onTimer(): void {
     const { clock } = this.#host
     const now = clock.now()
-    if (now >= this.#ackDueAt) this.#flushAck(undefined)
+    if (now >= this.#acks.dueAt) this.#flushAck(undefined)
     this.outbound.handleTimeout(now)
     for (const link of [...this.#links]) {
       const { inbound } = link
@@ -666,12 +610,12 @@ export class PeerChannel implements PeerLinkOwner {
         this.#fail(stalled, deliveryError(stalled, 'DELIVERY_TIMEOUT'))
       } else if (stalled !== undefined) this.#queuedUntil = Math.min(this.#queuedUntil, stalled.deadlineAt)
     }
-    this.#queuedUntil = Math.min(this.#queuedUntil, this.#host.expireQueued(this.id, now))
+    this.#queuedUntil = Math.min(this.#queuedUntil, this.#host.queue.expire(this.id, now))
   }
 
   #arm(): void {
     if (this.#closed) return
-    let at = Math.min(this.outbound.nextTimeout() ?? Infinity, this.#queuedUntil, this.#dialAgainAt, this.#ackDueAt)
+    let at = Math.min(this.outbound.nextTimeout() ?? Infinity, this.#queuedUntil, this.#dialAgainAt, this.#acks.dueAt)
     for (const link of this.#links) {
       if (link.suspectSince !== undefined) at = Math.min(at, link.suspectSince + this.#host.settings.deadAfterMs)
       const due = link.inbound?.nextTimeout()
@@ -685,7 +629,7 @@ export class PeerChannel implements PeerLinkOwner {
   }
 
   #hasQueued(): boolean {
-    return priorities.some((p) => this.#stalled[p] !== undefined || this.#host.hasQueued(this.id, p))
+    return priorities.some((p) => this.#stalled[p] !== undefined || this.#host.queue.has(this.id, p))
   }
 
   #hasWork(): boolean {

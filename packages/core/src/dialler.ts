@@ -1,0 +1,99 @@
+import { DialError, parseAddress, type Clock, type Connection, type NodeId, type PeerRecord } from '@aiv/transport-api'
+import { NodeError } from './errors.js'
+import type { NodeSettings } from './options.js'
+import type { PeerBook } from './peer-book.js'
+import { staggeredDial, type DialCandidate } from './staggered-dial.js'
+import type { TransportManager } from './transport-manager.js'
+
+export interface DiallerParts {
+  readonly book: PeerBook
+  readonly transports: TransportManager
+  readonly clock: Clock
+  readonly settings: NodeSettings
+}
+
+/** Reaches a peer by its addresses, whatever transports they are for. */
+export class Dialler {
+  readonly #parts: DiallerParts
+
+  constructor(parts: DiallerParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Tries the addresses that are known of a peer: by transport in the order of preference, those that worked before
+   * first, `avoided` transports last (one of their connections just failed).
+   * @returns rejects with NodeError PEER_UNKNOWN, DialFailures, or the signal's reason.
+   */
+  async dialPeer(peer: NodeId, avoided: ReadonlySet<string>, signal: AbortSignal): Promise<Connection> {
+    const { book, clock, settings } = this.#parts
+    const entry = book.get(peer)
+    const candidates = this.#ranked(peer, avoided)
+    if (candidates.length === 0) {
+      const known = (entry?.addresses.size ?? 0) > 0
+      const why = known ? 'no transport for its addresses' : 'no connection to it and no address of it'
+      // somebody who was connected before may come back by itself
+      throw new NodeError('PEER_UNKNOWN', `${peer}: ${why}`, { retryable: entry?.publicKey !== undefined })
+    }
+    const { connection, address } = await staggeredDial(
+      candidates.map((address): DialCandidate => ({
+        address,
+        dial: (race) => this.dialAddress(address, peer, entry?.record, race),
+      })),
+      { clock, staggerMs: settings.staggerMs, maxParallel: settings.maxParallelDials, signal },
+    )
+    book.worked(clock.now(), peer, address)
+    return connection
+  }
+
+  /** One address, within the time that one attempt has. `expected` undefined: whoever answers. */
+  async dialAddress(
+    address: string,
+    expected: NodeId | undefined,
+    record: PeerRecord | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Connection> {
+    const { transports, clock, settings } = this.#parts
+    const limit = new AbortController()
+    const timeout = clock.setTimeout(() => {
+      limit.abort(new DialError('DIAL_TIMEOUT', `${address}: no answer in ${settings.dialTimeoutMs} ms`))
+    }, settings.dialTimeoutMs)
+    const onAbort = (): void => limit.abort(signal?.reason)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    if (signal?.aborted === true) onAbort()
+    try {
+      return await transports.dial(address, {
+        expected,
+        signal: limit.signal,
+        ...(record === undefined ? {} : { record }),
+      })
+    } finally {
+      timeout.clear()
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  #ranked(peer: NodeId, avoided: ReadonlySet<string>): string[] {
+    const { book, transports } = this.#parts
+    return [...(book.get(peer)?.addresses ?? [])]
+      .flatMap(([address, { lastWorkedAt }]) => {
+        const transport = transports.forScheme(parseAddress(address).scheme)?.name
+        if (transport === undefined) return []
+        return [
+          {
+            address,
+            last: avoided.has(transport) ? 1 : 0,
+            rank: transports.rank(transport),
+            workedAt: lastWorkedAt ?? -Infinity,
+          },
+        ]
+      })
+      .sort((a, b) => a.last - b.last || a.rank - b.rank || compare(b.workedAt, a.workedAt))
+      .map(({ address }) => address)
+  }
+}
+
+/** `a - b` would be NaN for two addresses that never worked. */
+function compare(a: number, b: number): number {
+  return a === b ? 0 : a - b
+}
