@@ -599,7 +599,9 @@ function places(size: number): number[] {
 }
 
 function ramp(length: number, factor: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, index) => (index * factor + (index >>> 8)) & 0xff)
+  const bytes = new Uint8Array(length)
+  for (let index = 0; index < length; index++) bytes[index] = index * factor + (index >>> 8)
+  return bytes
 }
 
 function resize(bytes: Uint8Array, length: number): Uint8Array {
