@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import { equalBytes, nodeIdFromBytes, type NodeId } from '@aiv/transport-api'
 import {
@@ -484,4 +485,11 @@ describe('the receiver', () => {
     ask(alice, dataMessage(numbered(1), 900, new Uint8Array(100)))
     expect(statuses()).toEqual(['done', 'FILE_UNKNOWN'])
   })
+})
+
+test('cores and codecs of the file protocol use no clock, timer, chance or platform', async () => {
+  for (const name of ['file-sender-core', 'file-receiver-core', 'file-protocol', 'file-name']) {
+    const source = await readFile(new URL(`../src/file/${name}.ts`, import.meta.url), 'utf8')
+    expect(source).not.toMatch(/node:|Date\.now|performance\.|setTimeout|setInterval|Math\.random|Buffer|process\./)
+  }
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import { fromHex, toHex } from '@aiv/transport-api'
 import {
@@ -43,6 +44,15 @@ describe('the messages of aiv-file/1', () => {
     })
     expect(toHex(encodeCancel(offer.transfer))).toBe('030102030405060708')
     expect(toHex(encodeAnswer({ status: 'gap', have: 262_144 }))).toBe('81030000000000040000')
+  })
+
+  test('docs/wire/file.md shows these bytes', async () => {
+    const page = await readFile(new URL('../../../docs/wire/file.md', import.meta.url), 'utf8')
+    const shown = page.replace(/\s/g, '')
+    expect(shown).toContain(toHex(encodeOffer(offer)))
+    expect(shown).toContain('0201020304050607080000000000040000010203')
+    expect(shown).toContain(toHex(encodeCancel(offer.transfer)))
+    expect(shown).toContain(toHex(encodeAnswer({ status: 'gap', have: 262_144 })))
   })
 
   test('every status survives its encoding', () => {

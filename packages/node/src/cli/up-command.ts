@@ -39,6 +39,9 @@ export interface UpOptions {
 const HTX_PORT = 8888
 const WEBSOCKET_PORT = 8889
 
+/** Between two progress events for machines, in ms. */
+const PROGRESS_EVERY_MS = 100
+
 /** `aiv up`: runs a node until it is stopped, and prints what arrives. */
 export async function up(context: Context, options: UpOptions): Promise<void> {
   const { output, io, folder } = context
@@ -168,6 +171,7 @@ function readable({ payload }: Message): string | undefined {
 }
 
 function showFiles({ output, io, json }: Context, node: AivNode, directory: string): FileReceiver {
+  let toldAt = -Infinity
   // one bar at a time is all that a terminal has room for: further transfers show their end only
   let shown: { readonly key: string; readonly progress: Progress } | undefined
   const hide = (key: string): void => {
@@ -182,7 +186,8 @@ function showFiles({ output, io, json }: Context, node: AivNode, directory: stri
       if (pieceBytes === 0) {
         output.event({ type: 'file-started', from, name, size, resumedFrom: received })
         shown ??= { key, progress: startProgress(io, json, printable(name, 40), size) }
-      } else {
+      } else if (received === size || performance.now() - toldAt >= PROGRESS_EVERY_MS) {
+        toldAt = performance.now()
         output.event({ type: 'file-progress', from, name, size, received, transport })
       }
       if (shown?.key === key) shown.progress.update(received)
