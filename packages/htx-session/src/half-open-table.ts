@@ -1,7 +1,7 @@
 import { ArgumentError, type Millis } from '@aiv/transport-api'
 import { sourcePrefixes } from './ip-prefix.js'
 
-/** How many unfinished handshakes a listener holds, and how fast new ones may come. docs/wire/htx.md, Limits. */
+/** How many unfinished handshakes a listener holds, and how fast new ones may come. docs/wire/htx-session.md, Limits. */
 export interface HalfOpenLimits {
   /** From one IPv4 address or IPv6 /64. @defaultValue 16 */
   readonly perHost: number
@@ -19,7 +19,7 @@ export interface HalfOpenLimits {
   readonly rememberedHosts: number
 }
 
-/** The limits of docs/wire/htx.md. */
+/** The limits of docs/wire/htx-session.md. */
 export const defaultHalfOpenLimits: Readonly<HalfOpenLimits> = Object.freeze({
   perHost: 16,
   perNetwork: 64,

@@ -41,7 +41,7 @@ export interface HtxConnectionOwner {
   onDown(connection: HtxConnection): void
 }
 
-/** How long a link may take to send its last bytes and to close, in ms; then it is cut. docs/wire/htx.md, CLOSE. */
+/** How long a link may take to send its last bytes and to close, in ms; then it is cut. docs/wire/htx-session.md, CLOSE. */
 export const LINK_CLOSE_TIMEOUT_MS = 2000
 
 const reliable: PacketInfo = Object.freeze({ delivery: 'reliable', early: false })

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { HtxLink } from '@aiv/htx-session'
@@ -37,7 +36,7 @@ export class Upgrader {
     if (origin !== undefined && !this.#options.mayConnect(origin)) return refuseUpgrade(socket, '403 Forbidden')
     if (!protocols.includes(SUBPROTOCOL)) return refuseUpgrade(socket, '400 Bad Request')
     this.#server.handleUpgrade(request, socket, head, (webSocket) =>
-      onLink(new WsLink(new NodeWsSocket(webSocket, this.#scheme, request.socket as Socket))),
+      onLink(new WsLink(new NodeWsSocket(webSocket, this.#scheme, request.socket))),
     )
   }
 }

@@ -1,6 +1,6 @@
-import { createServer as createHttpServer, type IncomingMessage, Server as HttpServer } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer } from 'node:http'
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { networkInterfaces } from 'node:os'
 import {
@@ -118,7 +118,7 @@ function dialable(
   options: VerifiedWebSocketOptions,
 ): readonly string[] {
   if (options.advertise !== undefined) return options.advertise
-  const bound = server.address() as AddressInfo | string | null
+  const bound = server.address()
   if (bound === null || typeof bound === 'string') return []
   const path = options.path === '/' ? '' : options.path
   const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])

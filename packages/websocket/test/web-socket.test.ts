@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createServer, get, type IncomingMessage } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
@@ -5,9 +7,12 @@ import { describe, expect, test } from '@jest/globals'
 import { WebSocket, WebSocketServer } from 'ws'
 import { parseAddress, Priority, type Transport } from '@aiv/transport-api'
 import { webSocket, type WebSocketOptions } from '../src/index.js'
+import { verifyWebSocketOptions } from '../src/options.node.js'
+import { profile } from '../src/profile.js'
+import { NodeWsProvider } from '../src/ws-provider.node.js'
 import { MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../src/ws-socket.js'
 import { cert, key } from './certificate.js'
-import { Keeper, TestClock, TestHost, testNode, type TestNode } from './bench.js'
+import { Keeper, type TestClock, TestHost, testNode, type TestNode } from './bench.js'
 
 const reliable = { priority: Priority.Normal, delivery: 'reliable' } as const
 
@@ -188,6 +193,41 @@ describe('what is sent', () => {
     socket.terminate()
     await here.transport.close()
   })
+})
+
+test('the golden bytes of docs/wire/websocket.md go out', async () => {
+  const ping = Buffer.from('48581100000000030000000000000000000000008c26a1b9', 'hex')
+  const doc = readFileSync(new URL('../../../docs/wire/websocket.md', import.meta.url), 'utf8').replace(/[` ]/g, '')
+  const client = `829800000000${ping.toString('hex')}`
+  const server = `8218${ping.toString('hex')}`
+  expect(doc).toContain(client)
+  expect(doc).toContain(server)
+  // Frames as `ws` writes them, once as a client that this package made and once as a server
+  const bare = createServer()
+  bare.on('upgrade', (request, socket) => {
+    const key = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+        `Sec-WebSocket-Accept: ${key.digest('base64')}\r\nSec-WebSocket-Protocol: ${SUBPROTOCOL}\r\n\r\n`,
+    )
+  })
+  await once(bare.listen(0, '127.0.0.1'), 'listening')
+  const options = verifyWebSocketOptions({})
+  const provider = new NodeWsProvider(options, profile({}))
+  const upgraded = once(bare, 'upgrade')
+  const address = parseAddress(`ws://127.0.0.1:${(bare.address() as AddressInfo).port}`)
+  const link = await provider.dial(address, new AbortController().signal)
+  const [, socket] = (await upgraded) as [IncomingMessage, Socket]
+  link.write([ping.subarray(0, 20), ping.subarray(20)])
+  expect(((await once(socket, 'data')) as [Buffer])[0].toString('hex')).toBe(client)
+  socket.write(Buffer.from(server, 'hex'))
+  const input = await new Promise<Uint8Array>((resolve) =>
+    link.attach({ onInput: resolve, onWritable: () => undefined, onClosed: () => undefined }),
+  )
+  expect(Buffer.from(input).toString('hex')).toBe(ping.toString('hex'))
+  link.destroy()
+  socket.destroy()
+  bare.close()
 })
 
 describe('listening', () => {
