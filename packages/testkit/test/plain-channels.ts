@@ -71,6 +71,9 @@ function sha256(...parts: Uint8Array[]): Uint8Array {
 const cipherName = (suite: CipherSuite): 'aes-256-gcm' => suite as 'aes-256-gcm'
 
 export class PlainKey implements AeadKey {
+  #derived: Uint8Array | undefined
+  #salt: Uint8Array | undefined
+
   constructor(
     private readonly suite: CipherSuite,
     private readonly secret: Uint8Array,
@@ -80,14 +83,14 @@ export class PlainKey implements AeadKey {
 
   #nonce(sequence: number): Uint8Array {
     const nonce = new Uint8Array(12)
-    nonce.set(derive(this.secret, `${this.label} salt`, 4))
+    nonce.set((this.#salt ??= derive(this.secret, `${this.label} salt`, 4)))
     new DataView(nonce.buffer).setUint32(4, this.generation)
     new DataView(nonce.buffer).setUint32(8, sequence)
     return nonce
   }
 
   #key(): Uint8Array {
-    return derive(this.secret, `${this.label} key`, 32)
+    return (this.#derived ??= derive(this.secret, `${this.label} key`, 32))
   }
 
   seal(sequence: number, aad: Uint8Array, plain: Uint8Array | readonly Uint8Array[]): Uint8Array[] {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import { secureChannelsCompliance } from '../src/index.js'
 import { failuresOf } from './collecting-runner.js'
 import { type PlainFaults, plainParty } from './plain-channels.js'
@@ -6,6 +6,9 @@ import { type PlainFaults, plainParty } from './plain-channels.js'
 describe('channels that keep the rules', () => {
   secureChannelsCompliance({ describe, test }, { create: (name) => plainParty(name) })
 })
+
+// each of these plays the whole suite
+jest.setTimeout(120_000)
 
 describe('the suite finds channels that', () => {
   const find = async (faults: PlainFaults): Promise<string[]> => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import {
   type Connection,
   type ConnectionHandler,
@@ -67,6 +67,9 @@ async function find(faults: Faults): Promise<string[]> {
   )
   return [...failures.keys()]
 }
+
+// each of these plays the whole suite
+jest.setTimeout(120_000)
 
 describe('the transport suite finds a transport that', () => {
   test('has no fault: none', async () => {
