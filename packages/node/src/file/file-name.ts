@@ -4,6 +4,9 @@ const MAX_SAFE_NAME_BYTES = 200
 /** Names that Windows gives to devices, with any extension. */
 const reserved = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)/i
 
+/** Windows drops them from the end of a name, so that another file would be opened than was checked. */
+const trailing = /[.\s]+$/
+
 /**
  * A name that is safe to create in a folder: the last part of whatever the sender calls its file, without separators
  * of any platform, control and formatting characters, leading dots (hidden files, `..`), and trailing dots and spaces.
@@ -14,7 +17,7 @@ export function safeFileName(name: string): string {
   let safe = last
     .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}<>:"|?*]/gu, '_')
     .replace(/^[.\s]+/, '')
-    .replace(/[.\s]+$/, '')
+    .replace(trailing, '')
   if (reserved.test(safe)) safe = `_${safe}`
   const encoder = new TextEncoder()
   if (encoder.encode(safe).length > MAX_SAFE_NAME_BYTES) {
@@ -27,7 +30,7 @@ export function safeFileName(name: string): string {
       if (length > MAX_SAFE_NAME_BYTES) break
       short += character
     }
-    safe = short + kept
+    safe = short.replace(trailing, '') + kept
   }
   return safe === '' ? 'unnamed' : safe
 }
