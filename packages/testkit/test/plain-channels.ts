@@ -6,6 +6,7 @@ import {
   createPublicKey,
   diffieHellman,
   hkdfSync,
+  type KeyObject,
   randomBytes,
 } from 'node:crypto'
 import {
@@ -33,23 +34,23 @@ const PUBLIC_PREFIX = Buffer.from('302a300506032b656e032100', 'hex')
 const NOTHING = new Uint8Array(0)
 
 interface Pair {
-  readonly secret: Uint8Array
+  readonly secret: KeyObject
   readonly public: Uint8Array
 }
 
 function pairFrom(secret: Uint8Array): Pair {
   const key = createPrivateKey({ key: Buffer.concat([PRIVATE_PREFIX, secret]), format: 'der', type: 'pkcs8' })
   const der = createPublicKey(key).export({ format: 'der', type: 'spki' })
-  return { secret, public: new Uint8Array(der.subarray(-32)) }
+  return { secret: key, public: new Uint8Array(der.subarray(-32)) }
 }
 
 class Fault extends AivError<HandshakeErrorCode> {}
 
-function agree(secret: Uint8Array, theirs: Uint8Array): Uint8Array {
+function agree(secret: KeyObject, theirs: Uint8Array): Uint8Array {
   try {
     return new Uint8Array(
       diffieHellman({
-        privateKey: createPrivateKey({ key: Buffer.concat([PRIVATE_PREFIX, secret]), format: 'der', type: 'pkcs8' }),
+        privateKey: secret,
         publicKey: createPublicKey({ key: Buffer.concat([PUBLIC_PREFIX, theirs]), format: 'der', type: 'spki' }),
       }),
     )
