@@ -35,10 +35,10 @@ export interface Pace {
   readonly patienceMs: number
 }
 
-/** Virtual time is moved by this much between two looks, in ms. */
+/** Between two looks virtual time is moved by this much, and real time waited for, in ms. */
 const STEP_MS = 5
 
-/** Waits for callbacks and promises, never for time to pass. */
+/** Waits for callbacks and promises, and where there is neither for the time of a look. */
 export class Waiter {
   readonly signal = new Signal()
   #failure: { readonly error: unknown } | undefined
@@ -69,6 +69,19 @@ export class Waiter {
       }
     } finally {
       timer?.clear()
+    }
+  }
+
+  /** Like {@link until}, for what comes about without a call that would tell of it: looked at again and again. */
+  async polled(condition: () => boolean, what: string): Promise<void> {
+    const { clock, advance, patienceMs } = this.pace
+    if (advance !== undefined) return this.until(condition, what)
+    const begun = clock.now()
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure.error
+      if (condition()) return
+      if (clock.now() - begun > patienceMs) fail(`waited ${patienceMs} ms in vain for ${what}`)
+      await new Promise<void>((resolve) => clock.setTimeout(resolve, STEP_MS))
     }
   }
 

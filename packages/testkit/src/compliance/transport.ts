@@ -157,7 +157,7 @@ async function play(setup: TransportComplianceSetup, body: (scene: Scene) => Pro
       await waiter.until(() => recorder.isClosed(), 'onClosed of a connection whose transport is closed')
       equal(recorder.faults, [], 'calls to a handler that was told onClosed, which is the last one')
     }
-    await waiter.until(() => (bench.openHandles?.() ?? 0) === 0, 'the last open handle to go')
+    await waiter.polled(() => (bench.openHandles?.() ?? 0) === 0, 'the last open handle to go')
   } finally {
     // after a failure too, so that it does not make the next test fail or the process stay
     await Promise.race([Promise.allSettled(stations.map(({ transport }) => transport.close())), waiter.turns(50)])
