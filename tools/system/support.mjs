@@ -1,6 +1,19 @@
 // What the system tests share: programs with a clean environment, temporary folders, other Node versions.
+import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { accessSync, chmodSync, constants, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -162,3 +175,22 @@ function killGroup(child) {
 export const npmCommand = existsSync(join(dirname(process.execPath), 'npm'))
   ? join(dirname(process.execPath), 'npm')
   : 'npm'
+
+/** All packages, packed as npm would publish them, and installed into `folder`, which is an ES module package after it. */
+export async function installPacked(folder) {
+  const tarballs = join(folder, 'tarballs')
+  mkdirSync(tarballs)
+  await runOrThrow(npmCommand, ['pack', '--workspaces', '--ignore-scripts', '--pack-destination', tarballs])
+  const files = readdirSync(tarballs).map((name) => join(tarballs, name))
+  assert.equal(files.length, readdirSync(join(root, 'packages')).length)
+  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
+  const flags = ['--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund']
+  await runOrThrow(npmCommand, ['install', ...flags, ...files], { cwd: folder })
+}
+
+/** What a file has, or all files of a folder and below, in bytes. */
+export function sizeOf(path) {
+  const found = statSync(path)
+  if (!found.isDirectory()) return found.size
+  return readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0)
+}

@@ -1,0 +1,4 @@
+import { describe, test } from '@jest/globals'
+import { compliance } from './compliance.mjs'
+
+compliance({ describe, test })
