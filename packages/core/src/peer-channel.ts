@@ -2,7 +2,6 @@ import {
   encodeLinkEnvelopeHeader,
   EPOCH_BYTES,
   epochFromBytes,
-  MessageKind,
   OutboundDelivery,
   type Epoch,
   type Hello,
@@ -680,9 +679,4 @@ function asNodeError(error: unknown, id: NodeId): NodeError {
     })
   }
   return new NodeError('PEER_UNREACHABLE', String(error), { cause: error, retryable: true })
-}
-
-/** Kinds of message that no application sees as such. */
-export function isAnswer(kind: MessageKind): boolean {
-  return kind === MessageKind.Response || kind === MessageKind.Failure
 }
