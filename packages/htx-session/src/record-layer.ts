@@ -53,6 +53,11 @@ export interface RecordOpener {
   next(now: Millis): void
 }
 
+/**
+ * Pieces of an arriving frame that are smaller than this are gathered to runs of this size before the cipher sees them.
+ * It gives a buffer for each piece that it is given: one for each byte would make a hundred of every byte held.
+ */
+const GATHER_BYTES = 1_024
 /** Frames up to this size are put together in one buffer: one write is cheaper than the copy. */
 const SMALL_PLAIN_BYTES = 2_048
 /** A first piece up to this size (chunk heads, mostly) shares a buffer with the header. */
@@ -143,6 +148,9 @@ export class AeadRecordOpener implements RecordOpener {
   #opener: AeadOpener | undefined
   /** Ciphertext of the frame in hand that is still to come, before its tag. */
   #left = 0
+  /** Ciphertext that came in small pieces and is not decrypted yet. */
+  #gathered: Uint8Array | undefined
+  #gatheredBytes = 0
   readonly #tag = new Uint8Array(AEAD_TAG_BYTES)
   #tagBytes = 0
 
@@ -167,7 +175,7 @@ export class AeadRecordOpener implements RecordOpener {
   update(piece: Uint8Array): void {
     const cipherBytes = Math.min(this.#left, piece.length)
     if (cipherBytes > 0) {
-      this.#opener?.update(cipherBytes === piece.length ? piece : piece.subarray(0, cipherBytes))
+      this.#decrypt(cipherBytes === piece.length ? piece : piece.subarray(0, cipherBytes))
       this.#left -= cipherBytes
     }
     if (cipherBytes < piece.length) {
@@ -177,6 +185,7 @@ export class AeadRecordOpener implements RecordOpener {
   }
 
   finish(): readonly Uint8Array[] {
+    this.#flush()
     const plain = this.#opener?.finish(this.#tag)
     this.#opener = undefined
     if (plain === undefined) throw forged()
@@ -190,6 +199,22 @@ export class AeadRecordOpener implements RecordOpener {
     this.#sequence = 0
     this.#bytes = 0
     this.#lastUpdateAt = now
+  }
+
+  #decrypt(piece: Uint8Array): void {
+    if (this.#gatheredBytes + piece.length > GATHER_BYTES) this.#flush()
+    if (piece.length >= GATHER_BYTES) {
+      this.#opener?.update(piece)
+      return
+    }
+    this.#gathered ??= new Uint8Array(GATHER_BYTES)
+    this.#gathered.set(piece, this.#gatheredBytes)
+    this.#gatheredBytes += piece.length
+  }
+
+  #flush(): void {
+    if (this.#gatheredBytes > 0) this.#opener?.update((this.#gathered as Uint8Array).subarray(0, this.#gatheredBytes))
+    this.#gatheredBytes = 0
   }
 
   /** All that can be known before the tag. */

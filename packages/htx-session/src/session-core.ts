@@ -102,7 +102,9 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   // the frame that arrives in pieces
   #frameType = 0
   #frameFlags = 0
-  #framePieces: Uint8Array[] = []
+  /** Payload of one that is not sealed: copied, since a view for each byte would hold a hundred times as much. */
+  #framePayload = EMPTY
+  #frameFilled = 0
   /** The last DATA frame held many chunks, so that the next one probably does. */
   #manyChunks = false
 
@@ -177,6 +179,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#now = now
     this.#receivedBytes += bytes.length
     if (this.#keepAlive.heard(now)) this.#events.push({ type: 'liveness', state: 'alive' })
+    // behind a CLOSE there is nothing to read, not even frames
+    if (this.#deaf()) return
     this.#assembler.setTime(now)
     this.#guard(() => this.#decoder.push(bytes, this.#sink))
     if (this.#isClosed()) return
@@ -439,19 +443,21 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       this.#frameType = header.type
       this.#frameFlags = header.flags
       if (this.#opener !== undefined) return this.#opener.start(header, headerBytes)
-      this.#framePieces = []
       this.#checkPlainFrame(header)
+      this.#framePayload = new Uint8Array(header.length)
+      this.#frameFilled = 0
     },
     onFramePiece: (piece) => {
       if (this.#deaf()) return
-      if (this.#opener !== undefined) this.#opener.update(piece)
-      else this.#framePieces.push(piece)
+      if (this.#opener !== undefined) return this.#opener.update(piece)
+      this.#framePayload.set(piece, this.#frameFilled)
+      this.#frameFilled += piece.length
     },
     onFrameEnd: () => {
       if (this.#deaf()) return
       if (this.#opener === undefined) {
-        const payload = joinBytes(this.#framePieces)
-        this.#framePieces = []
+        const payload = this.#framePayload
+        this.#framePayload = EMPTY
         return this.#onPlainPayload(this.#frameType, payload)
       }
       const plain = this.#opener.finish()
@@ -521,13 +527,15 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   /** A frame whose tag was right: only now its type means something. */
   #onRecord(type: number, flags: number, wireBytes: number, plain: Bytes): void {
-    if (type === FrameType.Data) {
+    if (type === FrameType.Data && wireBytes > AEAD_TAG_BYTES) {
       this.#limiter.earn(wireBytes)
       return this.#onData((flags & FrameFlag.Compressed) === 0 ? plain : this.#compression.decompress(joinBytes(plain)))
     }
     this.#limiter.take(wireBytes + FRAME_OVERHEAD)
     if ((flags & FrameFlag.Compressed) !== 0)
       throw new HtxSessionError('MALFORMED', `a compressed frame of type ${type}: only DATA may be`)
+    // one with nothing in it costs no credit, so it counts as what it is: talk
+    if (type === FrameType.Data) return
     this.#onControl(type, joinBytes(plain))
   }
 
@@ -596,7 +604,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       read()
     } catch (error) {
       if (!(error instanceof AivError) || error instanceof ArgumentError) throw error
-      this.#fail(error as AivError)
+      // what came in one read with the CLOSE and is no frame: the end has been told
+      if (!this.#deaf()) this.#fail(error)
     }
   }
 
@@ -626,7 +635,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#handshake = undefined
     this.#sealer = undefined
     this.#opener = undefined
-    this.#framePieces = []
+    this.#framePayload = EMPTY
     this.#events.push({
       type: 'closed',
       reason,

@@ -1,5 +1,5 @@
 import { FrameType, crc32, decodeFrames, encodeFrame } from '@aiv/htx-codec'
-import { AivError, type Millis, joinBytes } from '@aiv/transport-api'
+import { AivError, type Compressor, type Millis, joinBytes } from '@aiv/transport-api'
 import {
   AeadRecordOpener,
   AeadRecordSealer,
@@ -40,7 +40,12 @@ export class RawPeer {
   readonly #opener: AeadRecordOpener
   #opening = true
 
-  constructor(options: HtxSessionOptions = {}, budget = new ReassemblyBudget(), capabilities = ordinaryCapabilities) {
+  constructor(
+    options: HtxSessionOptions = {},
+    budget = new ReassemblyBudget(),
+    capabilities = ordinaryCapabilities,
+    compressor?: Compressor,
+  ) {
     const own = testChannels(1)
     const other = testChannels(2)
     this.session = new HtxSession(0, {
@@ -50,7 +55,7 @@ export class RawPeer {
       remoteStatic: undefined,
       options: htxSessionOptions(options),
       budget,
-      compressor: undefined,
+      compressor,
     })
     const handshake = new SessionHandshake({
       role: 'initiator',

@@ -1,0 +1,232 @@
+import { describe, expect, test } from '@jest/globals'
+import { FrameType, decodeFrames, encodeFrame } from '@aiv/htx-codec'
+import { identityFromSeed, nodeCrypto, secureChannels, seededCrypto } from '@aiv/security'
+import { SeededRandom } from '@aiv/testkit'
+import type { CipherSuite, SecureChannels } from '@aiv/transport-api'
+import { HtxSession, ReassemblyBudget, htxSessionOptions } from '../src/index.js'
+import { withCrc } from './raw-peer.js'
+import { type PairOptions, SessionPair, type SideName, testChannels } from './session-pair.js'
+
+interface Change {
+  readonly from: SideName
+  /** Of the frames of that side. */
+  readonly frame: number
+  readonly change: (frame: Uint8Array) => readonly Uint8Array[]
+}
+
+/** A pair with somebody in between who changes one frame; the CRC is right again afterwards. */
+function tampered({ from, frame: wanted, change }: Change, options: PairOptions = {}): SessionPair {
+  let seen = 0
+  const pair = new SessionPair({
+    ...options,
+    wire: (bytes, side) => {
+      if (side !== from) return [bytes]
+      const out: Uint8Array[] = []
+      for (const { payload } of decodeFrames(bytes, { maxFrameBytes: 65_536 })) {
+        const start = payload.byteOffset - bytes.byteOffset - 20
+        const frame = bytes.slice(start, start + 24 + payload.length)
+        if (seen++ === wanted) out.push(...change(frame))
+        else out.push(frame)
+      }
+      return out
+    },
+  })
+  const { initiator, responder } = pair
+  pair.send(initiator, new TextEncoder().encode('before anything is proven'))
+  pair.send(responder, new TextEncoder().encode('so am I'))
+  pair.advance(0)
+  return pair
+}
+
+/** Bytes in the clear on the wire, both ways. */
+function inClear(pair: SessionPair, text: string): boolean {
+  return [...pair.initiator.outputs, ...pair.responder.outputs].some((bytes) => Buffer.from(bytes).includes(text))
+}
+
+const ways = (['XX', 'XK'] as const).flatMap((pattern) =>
+  (['aes-256-gcm', 'chacha20-poly1305'] as const).map((suite) => ({ pattern, suite })),
+)
+/** Message 1 and 3 are the initiator's frames 0 and 1, message 2 is the responder's frame 0. */
+const messages = [
+  { message: 1, from: 'initiator', frame: 0 },
+  { message: 2, from: 'responder', frame: 0 },
+  { message: 3, from: 'initiator', frame: 1 },
+] as const
+
+describe.each(ways)('a handshake $pattern with $suite', ({ pattern, suite }) => {
+  test.each(messages)('with any byte of message $message changed establishes nothing', ({ from, frame }) => {
+    const codes = new Map<string, number>()
+    let length = 1
+    // every third byte, which with the two patterns and suites comes by every field of every message
+    for (let at = 0; at < length; at += 3) {
+      const pair = tampered(
+        {
+          from,
+          frame,
+          change: (bytes) => {
+            length = bytes.length - 4
+            const bent = bytes.slice()
+            bent[at] = (bent[at] as number) ^ (1 << (at % 8))
+            return [withCrc(bent)]
+          },
+        },
+        { pattern, suite },
+      )
+      // neither the length of the frame nor its timestamp is part of what is proven
+      const isTime = at >= 12 && at < 20
+      const [last, other] = from === 'initiator' ? [pair.responder, pair.initiator] : [pair.initiator, pair.responder]
+      if (isTime) {
+        expect(last.eventsOf('established')).toHaveLength(1)
+        continue
+      }
+      if (last.closed === undefined) last.session.handleEnd(0)
+      pair.drain(last)
+      expect(last.eventsOf('established')).toEqual([])
+      expect([...last.packets, ...(frame === 0 ? other.packets : [])]).toEqual([])
+      expect(last.closed?.reason.code).not.toBe('CLOSED')
+      codes.set(last.closed?.reason.code ?? '', (codes.get(last.closed?.reason.code ?? '') ?? 0) + 1)
+      expect(inClear(pair, 'before anything')).toBe(false)
+      expect(inClear(pair, 'so am I')).toBe(false)
+    }
+    expect([...codes.keys()]).toEqual(expect.arrayContaining(['HTX_BAD_MAGIC', 'MALFORMED']))
+    if (pattern === 'XK' || frame === 1 || from === 'responder') expect(codes.has('HANDSHAKE_DECRYPT')).toBe(true)
+  })
+
+  test('with a message left out, doubled or cut off ends in a code', () => {
+    for (const { from, frame } of messages) {
+      const gone = tampered({ from, frame, change: () => [] }, { pattern, suite })
+      gone.advance(60_000)
+      const twice = tampered({ from, frame, change: (bytes) => [bytes, bytes] }, { pattern, suite })
+      const cut = tampered(
+        {
+          from,
+          frame,
+          change: (bytes) => {
+            const short = encodeFrame({
+              flags: 0,
+              type: FrameType.Handshake,
+              sequence: 0,
+              timestamp: 0,
+              payload: bytes.subarray(20, bytes.length - 5),
+            })
+            return [short]
+          },
+        },
+        { pattern, suite },
+      )
+      const last = from === 'initiator' ? 'responder' : 'initiator'
+      const code = (pair: SessionPair): string | undefined => pair[last].closed?.reason.code
+      expect(code(gone)).toMatch(from === 'initiator' && frame === 1 ? /^(UNEXPECTED_FRAME|MALFORMED)$/ : /TIMEOUT$/)
+      // a second message 3 comes after the keys are there
+      expect(code(twice)).toMatch(
+        frame === 1 || from === 'responder'
+          ? /^(PLAINTEXT_FRAME|HANDSHAKE_MALFORMED)$/
+          : /^HANDSHAKE_(MALFORMED|DECRYPT)$/,
+      )
+      expect(code(cut)).toMatch(/^HANDSHAKE_(MALFORMED|DECRYPT)$/)
+      for (const pair of [gone, cut]) expect(pair[last].eventsOf('established')).toEqual([])
+    }
+  })
+})
+
+describe('who is there', () => {
+  test('another node than the one that was dialled: IDENTITY_MISMATCH, and it learns nothing of us', () => {
+    const { nodeId } = testChannels(9)
+    const pair = new SessionPair({ expected: nodeId })
+    pair.advance(0)
+    expect(pair.initiator.closed?.reason.code).toBe('IDENTITY_MISMATCH')
+    expect(pair.initiator.eventsOf('established')).toEqual([])
+    expect(pair.responder.eventsOf('established')).toEqual([])
+    // one HANDSHAKE frame and the CLOSE: our own certificate, in message 3, was not sent
+    const sent = pair.initiator.outputs.flatMap((bytes) => decodeFrames(bytes, { maxFrameBytes: 65_536 }))
+    expect(sent.map(({ type }) => type)).toEqual([FrameType.Handshake, FrameType.Close])
+  })
+
+  test('a peer that publishes the static key of somebody else and relays the handshake to him: IDENTITY_MISMATCH', () => {
+    // Mallory's record names Mallory, and has Bob's X25519 key in it; Bob answers what she passes on to him
+    const mallory = testChannels(3)
+    const pair = new SessionPair({ expected: mallory.nodeId, pattern: 'XK' })
+    pair.advance(0)
+    expect(pair.initiator.closed?.reason.code).toBe('IDENTITY_MISMATCH')
+    expect(pair.responder.eventsOf('established')).toEqual([])
+    expect(pair.responder.closed?.reason).toMatchObject({ by: 'remote', code: 'IDENTITY_MISMATCH' })
+  })
+
+  test('ourselves, by way of a mirror: IDENTITY_OWN', () => {
+    const one = testChannels(1)
+    const make = (role: 'initiator' | 'responder'): HtxSession => session(role, one.secure)
+    const codes = converse(make('initiator'), make('responder'))
+    expect(codes.initiator).toBe('IDENTITY_OWN')
+  })
+})
+
+const NOW = 1_750_000_000_000
+const DAY = 86_400_000
+
+/** Channels of a node that shows a certificate which was made at that time. */
+function channels(seed: number, madeAt: number): SecureChannels {
+  const crypto = seededCrypto(nodeCrypto, new SeededRandom(`certificates ${seed}`))
+  const identity = identityFromSeed(crypto, new Uint8Array(32).fill(seed))
+  const certificate = identity.certificate(madeAt)
+  Object.defineProperty(identity, 'certificate', { value: () => certificate })
+  return secureChannels({ identity, clock: { unixNow: () => NOW } })
+}
+
+function session(role: 'initiator' | 'responder', secure: SecureChannels, suite?: CipherSuite): HtxSession {
+  const suites = suite === undefined ? secure.suites : [suite]
+  return new HtxSession(0, {
+    role,
+    secure: { ...secure, suites },
+    expected: undefined,
+    remoteStatic: undefined,
+    options: htxSessionOptions(),
+    budget: new ReassemblyBudget(),
+    compressor: undefined,
+  })
+}
+
+/** Lets two sessions talk until both are silent: how each ended, or `open`. */
+function converse(initiator: HtxSession, responder: HtxSession): { initiator: string; responder: string } {
+  const codes = { initiator: 'open', responder: 'open' }
+  for (let i = 0; i < 6; i++) {
+    for (const [name, from, to] of [
+      ['initiator', initiator, responder],
+      ['responder', responder, initiator],
+    ] as const) {
+      for (let event; (event = from.pollEvent()) !== undefined;) {
+        if (event.type === 'closed') codes[name] = event.error?.code ?? event.reason.code
+      }
+      for (let pieces; (pieces = from.pollOutput(0)) !== undefined;) {
+        for (const piece of pieces) to.handleInput(0, new Uint8Array(piece))
+      }
+    }
+  }
+  return codes
+}
+
+describe('the life of a certificate', () => {
+  test.each([
+    ['made an hour ago', -3_600_000, 'open'],
+    ['made almost six days ago, still valid', -6 * DAY + 60_000, 'open'],
+    ['over since a minute: clocks may be two minutes apart', -6 * DAY - 60_000, 'open'],
+    ['over since three minutes', -6 * DAY - 180_000, 'CERTIFICATE_EXPIRED'],
+    ['over since a month', -36 * DAY, 'CERTIFICATE_EXPIRED'],
+    ['made by a clock that is a minute ahead', 60_000, 'open'],
+    ['from the future, by two days: it would serve a thief for longer than seven', 2 * DAY, 'CERTIFICATE_INVALID'],
+  ])('%s (%i ms from now): %s', (_, offset, code) => {
+    const dialled = converse(session('initiator', channels(1, NOW)), session('responder', channels(2, NOW + offset)))
+    expect(dialled.initiator).toBe(code)
+    const accepted = converse(session('initiator', channels(1, NOW + offset)), session('responder', channels(2, NOW)))
+    expect(accepted.responder).toBe(code)
+  })
+})
+
+describe('suites', () => {
+  test('a responder without the suite ends it: HANDSHAKE_UNSUPPORTED, and no second suite is tried', () => {
+    const ours = session('initiator', testChannels(1).secure, 'aes-256-gcm')
+    const theirs = session('responder', testChannels(2).secure, 'chacha20-poly1305')
+    const codes = converse(ours, theirs)
+    expect(codes).toEqual({ initiator: 'HANDSHAKE_UNSUPPORTED', responder: 'HANDSHAKE_UNSUPPORTED' })
+    expect(ours.pollOutput(0)).toBeUndefined()
+  })
+})
