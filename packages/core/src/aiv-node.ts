@@ -179,7 +179,9 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
         this.#pool.closed(link)
       },
       onChannelIdle: (channel) => {
-        if (channel.forgettable && this.#channels.get(channel.id) === channel) this.#channels.delete(channel.id)
+        if (!channel.forgettable || this.#channels.get(channel.id) !== channel) return
+        this.#channels.delete(channel.id)
+        channel.forgotten()
       },
       sleeps: () => sleep.observe(clock.now(), clock.unixNow()),
       emit: <Type extends NodeEventType>(type: Type, detail: NodeEventDetails[Type]) => this.emit(type, detail),
