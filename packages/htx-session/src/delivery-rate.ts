@@ -15,6 +15,11 @@ const MAX_FRAME_BYTES = 65_536
 const FRAME_MS = 10
 /** How often the other side acknowledges bulk at most; it is part of every round trip that bulk sees. */
 export const ACK_INTERVAL_MS = 1
+/**
+ * Beside twice what the path holds this much may be in flight, in time: two processes that share a machine take turns of
+ * a few milliseconds, and on a path of microseconds nothing else would keep the link busy meanwhile.
+ */
+const SCHEDULING_MS = 2
 /** How long a largest rate counts. */
 const RATE_WINDOW_MS = 2_000
 /** A smallest round trip older than this is measured anew, with the queue on the link drained. */
@@ -125,7 +130,8 @@ export class DeliveryRate {
     if (rate === 0 || this.#minRtt === Infinity) return INITIAL_IN_FLIGHT_BYTES
     const held = rate * (this.#minRtt + ACK_INTERVAL_MS)
     const floor = this.frameBytes(MAX_FRAME_BYTES) * MIN_FRAMES_IN_FLIGHT
-    return Math.max(this.#draining ? held / 2 : held * 2, MIN_IN_FLIGHT_BYTES, floor)
+    const wanted = this.#draining ? held / 2 : held * 2 + rate * SCHEDULING_MS
+    return Math.max(wanted, MIN_IN_FLIGHT_BYTES, floor)
   }
 
   /** Size of the next frame, at most `limit`. */

@@ -20,6 +20,11 @@ export class Fifo<T> {
     return this.#length === 0 ? undefined : this.#ring[this.#head]
   }
 
+  /** The youngest one, which stays. */
+  last(): T | undefined {
+    return this.#length === 0 ? undefined : this.#ring[(this.#head + this.#length - 1) & (this.#ring.length - 1)]
+  }
+
   shift(): T | undefined {
     if (this.#length === 0) return undefined
     const value = this.#ring[this.#head]

@@ -33,8 +33,11 @@ export class SendCredit {
   }
 }
 
-/** Shortest round trip that the tuning believes in: a machine needs about this long to take turns with itself. */
-const MIN_TUNING_RTT_MS = 2
+/**
+ * Shortest round trip that the tuning believes in: two processes on one machine may wait this long for each other. The
+ * window only bounds memory; what stands on the link is bounded by the sender (delivery-rate.ts).
+ */
+const MIN_TUNING_RTT_MS = 20
 
 /**
  * What the other side may still send. The window is doubled whenever a quarter of it was used in less than half a round

@@ -8,13 +8,14 @@ export interface HtxSessionOptions {
   readonly maxMessageBytes?: number
   /**
    * What `send` queues per priority before it says `full`, 64 bytes for each message included; a single message is
-   * always taken when nothing is queued. 16 KiB to 256 MiB: a low value costs speed, a high one memory and delay.
-   * @defaultValue 1 MiB
+   * always taken when nothing is queued. 16 KiB to 256 MiB: a low value costs speed, a high one memory, delay and, where
+   * it outgrows the cache of the processor, speed again.
+   * @defaultValue 256 KiB
    */
   readonly maxQueuedBytes?: number
   /** Ceiling of the receive window that is tuned to the path; 256 KiB to 1 GiB. @defaultValue 16 MiB */
   readonly maxWindowBytes?: number
-  /** What one `pollOutput` gives at most, about; 64 KiB to 16 MiB. Larger delays urgent messages. @defaultValue 256 KiB */
+  /** What one `pollOutput` gives at most, about; 64 KiB to 16 MiB. Larger delays urgent messages. @defaultValue 128 KiB */
   readonly maxOutputBytes?: number
   /** A PING goes out after this long without a byte from the other side. @defaultValue 15,000 */
   readonly keepAliveMs?: number
@@ -62,9 +63,9 @@ const GIB = 1024 * MIB
 export const defaultHtxSessionOptions: VerifiedHtxSessionOptions = Object.freeze({
   maxFrameBytes: 65_536,
   maxMessageBytes: 16 * MIB,
-  maxQueuedBytes: MIB,
+  maxQueuedBytes: 256 * KIB,
   maxWindowBytes: 16 * MIB,
-  maxOutputBytes: 256 * KIB,
+  maxOutputBytes: 128 * KIB,
   keepAliveMs: 15_000,
   idleTimeoutMs: 45_000,
   firstFrameTimeoutMs: 5_000,

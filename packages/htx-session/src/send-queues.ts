@@ -1,5 +1,6 @@
 import { type Bytes, type Millis, type PerPriority, type Priority, priorities } from '@aiv/transport-api'
 import { Fifo } from './fifo.js'
+import { BATCHED_MESSAGE_BYTES, MessageBatch } from './message-batch.js'
 
 /** What a queued message is counted for beside its bytes, so that empty ones are bounded as well. */
 export const QUEUED_MESSAGE_BYTES = 64
@@ -56,7 +57,7 @@ export interface SendObserver {
 export class SendQueues {
   readonly #maxQueuedBytes: number
   readonly #observer: SendObserver
-  readonly #queues: PerPriority<Fifo<OutgoingMessage>> = [new Fifo(), new Fifo(), new Fifo(), new Fifo()]
+  readonly #queues: PerPriority<Fifo<OutgoingMessage | MessageBatch>> = [new Fifo(), new Fifo(), new Fifo(), new Fifo()]
   readonly #bytes: [number, number, number, number] = [0, 0, 0, 0]
   readonly #refused: [boolean, boolean, boolean, boolean] = [false, false, false, false]
   #anyRefused = false
@@ -64,6 +65,7 @@ export class SendQueues {
   #expiresAt: Millis = Infinity
   #sweptAt: Millis = -Infinity
   #messages = 0
+  #batching = true
 
   constructor(maxQueuedBytes: number, observer: SendObserver) {
     this.#maxQueuedBytes = maxQueuedBytes
@@ -80,8 +82,8 @@ export class SendQueues {
   }
 
   /** False, and the message is not taken, when its priority has no room; {@link pollDrain} says when it has again. */
-  push(message: OutgoingMessage, priority: Priority): boolean {
-    const cost = message.length + QUEUED_MESSAGE_BYTES
+  push(bytes: Bytes, length: number, priority: Priority, tag: number | undefined, expiresAt: Millis): boolean {
+    const cost = length + QUEUED_MESSAGE_BYTES
     const queued = this.#bytes[priority]
     if (queued > 0 && queued + cost > this.#maxQueuedBytes) {
       this.#refused[priority] = true
@@ -90,19 +92,45 @@ export class SendQueues {
     }
     this.#bytes[priority] = queued + cost
     this.#messages += 1
-    this.#queues[priority].push(message)
-    if (message.expiresAt < this.#expiresAt) this.#expiresAt = message.expiresAt
+    const queue = this.#queues[priority]
+    // a lone message is better off as it is
+    if (queue.length > 0 && length <= BATCHED_MESSAGE_BYTES && tag === undefined && expiresAt === Infinity) {
+      if (bytes instanceof Uint8Array && this.#batching) return this.#batch(queue, bytes)
+    }
+    queue.push(new OutgoingMessage(bytes, length, tag, expiresAt))
+    if (expiresAt < this.#expiresAt) this.#expiresAt = expiresAt
     return true
   }
 
-  /** The message whose turn it is at this priority; those that expired before their first chunk are dropped on the way. */
-  peek(now: Millis, priority: Priority): OutgoingMessage | undefined {
+  #batch(queue: Fifo<OutgoingMessage | MessageBatch>, bytes: Uint8Array): true {
+    const last = queue.last()
+    if (last instanceof MessageBatch && last.add(bytes)) return true
+    const batch = new MessageBatch()
+    batch.add(bytes)
+    queue.push(batch)
+    return true
+  }
+
+  /** No more batches: their messages would get numbers that have no room there. */
+  endBatching(): void {
+    this.#batching = false
+  }
+
+  /** What is next at this priority; messages that expired before their first chunk are dropped on the way. */
+  peek(now: Millis, priority: Priority): OutgoingMessage | MessageBatch | undefined {
     const queue = this.#queues[priority]
     for (let message; (message = queue.peek()) !== undefined; queue.shift()) {
-      if (message.expiresAt > now || message.number !== 0) return message
+      if (message instanceof MessageBatch || message.expiresAt > now || message.number !== 0) return message
       this.#forget(message, priority, 'EXPIRED')
     }
     return undefined
+  }
+
+  /** So many messages of the first batch went into a frame, all of it perhaps. */
+  movedFromBatch(batch: MessageBatch, messages: number, bytes: number, priority: Priority): void {
+    this.#bytes[priority] -= bytes + messages * QUEUED_MESSAGE_BYTES
+    this.#messages -= messages
+    if (batch.messages === 0) this.#queues[priority].shift()
   }
 
   /** So many bytes of the first message went into a chunk. */
@@ -115,7 +143,7 @@ export class SendQueues {
     const message = this.#queues[priority].shift()
     this.#bytes[priority] -= bytes + QUEUED_MESSAGE_BYTES
     this.#messages -= 1
-    if (message?.tag !== undefined) this.#observer.onSent(message.tag)
+    if (message instanceof OutgoingMessage && message.tag !== undefined) this.#observer.onSent(message.tag)
   }
 
   /** The lowest priority that, like all above it, has room again after one of them had none; else `undefined`. */
@@ -146,6 +174,7 @@ export class SendQueues {
     let next = Infinity
     for (const priority of priorities) {
       this.#queues[priority].remove((message) => {
+        if (message instanceof MessageBatch) return false
         const expired = message.expiresAt <= now && message.number === 0
         if (expired) this.#forget(message, priority, 'EXPIRED')
         else if (message.number === 0) next = Math.min(next, message.expiresAt)
@@ -158,8 +187,14 @@ export class SendQueues {
   /** The session is over: nothing of what waits will be sent. */
   dropAll(code: string): void {
     for (const priority of priorities) {
-      for (let message; (message = this.#queues[priority].shift()) !== undefined;) this.#forget(message, priority, code)
+      const queue = this.#queues[priority]
+      for (let message; (message = queue.shift()) !== undefined;) {
+        if (message instanceof MessageBatch) message.recycle()
+        else this.#forget(message, priority, code)
+      }
+      this.#bytes[priority] = 0
     }
+    this.#messages = 0
   }
 
   #forget(message: OutgoingMessage, priority: Priority, code: string): void {

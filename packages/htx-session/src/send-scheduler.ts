@@ -1,8 +1,9 @@
 import { MAX_CHUNK_HEADER_BYTES, writeChunkHeader } from '@aiv/htx-codec'
-import { type Millis, Priority, priorities, varintLength, writeVarint } from '@aiv/transport-api'
+import { type Millis, Priority, priorities, readVarint, varintLength } from '@aiv/transport-api'
+import { KEY_BYTES, LAST_BATCHED_NUMBER, MessageBatch } from './message-batch.js'
 import { CHUNK_COST_BYTES, type SendCredit } from './flow-control.js'
 import { EMERGENCY_PLACES, MAX_UNFINISHED_BYTES, MAX_UNFINISHED_MESSAGES } from './message-assembler.js'
-import type { OutgoingMessage, SendQueues } from './send-queues.js'
+import { OutgoingMessage, type SendQueues } from './send-queues.js'
 
 /** Chunks up to this size are copied together, larger ones go to the cipher where they lie. */
 const COPIED_BYTES = 16 * 1024
@@ -51,6 +52,8 @@ export class SendScheduler {
   readonly #credit: SendCredit
   readonly #pieces: Uint8Array[] = []
   readonly #plan = { pieces: this.#pieces, bytes: 0, messageBytes: 0, chunks: 0 }
+  /** Batches that are all in the plan in hand. */
+  readonly #spent: MessageBatch[] = []
   #nextNumber = 1
   #unfinished = 0
   #unfinishedBytes = 0
@@ -75,6 +78,7 @@ export class SendScheduler {
    * @param room - message bytes that may still be put in flight; emergency messages do not ask for it.
    */
   fill(now: Millis, maxBytes: number, room: number): FramePlan | undefined {
+    this.release()
     if (this.#queues.messages === 0) return undefined
     this.#scratch = scratch ??= new Uint8Array(SCRATCH_BYTES + MAX_CHUNK_HEADER_BYTES)
     this.#at = 0
@@ -84,6 +88,7 @@ export class SendScheduler {
     this.#pieces.length = 0
     const plan = this.#plan
     plan.bytes = plan.messageBytes = plan.chunks = 0
+    if (this.#nextNumber > LAST_BATCHED_NUMBER) this.#queues.endBatching()
     if (this.#unfinished > 0) this.#serveStarved(now)
     for (const priority of priorities) if (!this.#serve(now, priority)) break
     if (plan.chunks === 0) return undefined
@@ -92,48 +97,64 @@ export class SendScheduler {
     return plan
   }
 
+  /** The last plan is sealed: what it referred to may be used again. */
+  release(): void {
+    for (let batch; (batch = this.#spent.pop()) !== undefined;) batch.recycle()
+  }
+
   /** Takes from one priority what fits. False: nothing of a lower one may follow. */
   #serve(now: Millis, priority: Priority): boolean {
-    this.#gather(now, priority)
     for (let message; (message = this.#queues.peek(now, priority)) !== undefined;) {
-      const taken = this.#addChunk(now, message, priority)
+      const taken =
+        message instanceof MessageBatch ? this.#addBatch(message, priority) : this.#addChunk(now, message, priority)
       if (taken === 'blocked') return true
       if (taken === 'stop') return false
     }
     return true
   }
 
-  /** Small whole messages, as long as they fit: what {@link #addChunk} would do with each, without asking everything anew. */
-  #gather(now: Millis, priority: Priority): void {
-    const target = this.#scratch
-    const credit = this.#credit.available(priority === Priority.Emergency)
-    const free = priority === Priority.Emergency ? credit : Math.min(credit, this.#room)
-    const start = this.#at
-    let at = start
-    let chunks = 0
-    let messageBytes = 0
-    for (let message; (message = this.#queues.peek(now, priority)) !== undefined;) {
-      const { bytes, length } = message
-      if (length > COPIED_BYTES || message.number !== 0 || !(bytes instanceof Uint8Array)) break
-      const key = this.#nextNumber * 2 + 1
-      const needed = varintLength(key) + varintLength(length) + length
-      if (needed > this.#left - (at - start)) break
-      if (messageBytes + chunks * CHUNK_COST_BYTES + length > free) break
-      at = writeVarint(target, writeVarint(target, at, key), length)
-      target.set(bytes, at)
-      at += length
-      this.#nextNumber += 1
-      messageBytes += length
-      chunks += 1
-      this.#queues.finished(length, priority)
+  /** As many messages of a batch as fit, where they lie. `stop`: not all of them. */
+  #addBatch(batch: MessageBatch, priority: Priority): 'added' | 'stop' {
+    const { slab, end } = batch
+    const urgent = priority === Priority.Emergency
+    const credit = this.#credit.available(urgent)
+    const free = urgent ? credit : Math.min(credit, this.#room)
+    const from = batch.start
+    const limit = Math.min(end, from + this.#left)
+    let at = from
+    let key = this.#nextNumber * 2 + 1
+    let messages = 0
+    let bytes = 0
+    while (at < end) {
+      const length = readVarint(slab, at + KEY_BYTES)
+      const next = at + KEY_BYTES + varintLength(length) + length
+      if (next > limit || bytes + messages * CHUNK_COST_BYTES + length > free) break
+      slab[at] = 0x80 | (key >>> 24)
+      slab[at + 1] = key >>> 16
+      slab[at + 2] = key >>> 8
+      slab[at + 3] = key
+      key += 2
+      messages += 1
+      bytes += length
+      at = next
     }
-    if (chunks === 0) return
-    this.#at = at
-    this.#left -= at - start
-    this.#room -= messageBytes
-    this.#credit.use(messageBytes, chunks)
-    this.#plan.messageBytes += messageBytes
-    this.#plan.chunks += chunks
+    if (messages > 0) {
+      this.#endPiece()
+      this.#pieces.push(slab.subarray(from, at))
+      batch.start = at
+      batch.messages -= messages
+      batch.messageBytes -= bytes
+      this.#nextNumber += messages
+      this.#left -= at - from
+      this.#room -= bytes
+      this.#credit.use(bytes, messages)
+      this.#plan.messageBytes += bytes
+      this.#plan.chunks += messages
+      this.#queues.movedFromBatch(batch, messages, bytes, priority)
+    }
+    if (at < end) return 'stop'
+    this.#spent.push(batch)
+    return 'added'
   }
 
   /** `blocked`: this message has to wait, others need not. `stop`: the frame, the credit or the link is full. */
@@ -217,7 +238,7 @@ export class SendScheduler {
     if (this.#starved === undefined) {
       for (const priority of priorities) {
         const message = this.#queues.peek(now, priority)
-        if (message !== undefined && message.number !== 0 && now - message.movedAt >= STARVED_MS) {
+        if (message instanceof OutgoingMessage && message.number !== 0 && now - message.movedAt >= STARVED_MS) {
           this.#starved = priority
           this.#starvedBytes = STARVED_SHARE_BYTES
         }
@@ -226,7 +247,7 @@ export class SendScheduler {
     if (this.#starved === undefined) return
     const priority = this.#starved
     const message = this.#queues.peek(now, priority)
-    if (message === undefined || message.number === 0 || this.#starvedBytes <= 0) {
+    if (!(message instanceof OutgoingMessage) || message.number === 0 || this.#starvedBytes <= 0) {
       this.#starved = undefined
       return
     }

@@ -43,7 +43,7 @@ import {
   type RecordOpener,
   type RecordSealer,
 } from './record-layer.js'
-import { OutgoingMessage, SendQueues } from './send-queues.js'
+import { SendQueues } from './send-queues.js'
 import { SendScheduler } from './send-scheduler.js'
 import type { HtxSessionEvent, HtxSessionStart } from './session-events.js'
 import { type EstablishedHandshake, MAX_HANDSHAKE_BYTES, SessionHandshake } from './session-handshake.js'
@@ -236,7 +236,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     const length = byteLength(packet)
     const remoteLimit = this.#remoteCapabilities?.maxMessageBytes ?? Infinity
     if (length > this.#start.options.maxMessageBytes || length > remoteLimit) return 'too-large'
-    return this.#queues.push(new OutgoingMessage(packet, length, tag, expiresAt), priority) ? 'accepted' : 'full'
+    return this.#queues.push(packet, length, priority, tag, expiresAt) ? 'accepted' : 'full'
   }
 
   /** Withholds credit. Packets that are here already come nevertheless. */
@@ -386,6 +386,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       this.#rate.onSent(now, plan.messageBytes)
       this.#limiter.earn(plan.messageBytes)
     }
+    this.#scheduler.release()
     if (this.#queues.messages === 0) this.#rate.onIdle()
     const lowest = this.#queues.pollDrain()
     if (lowest !== undefined) this.#events.push({ type: 'drain', lowest })

@@ -83,7 +83,7 @@ describe('keep-alive', () => {
 
 describe('close', () => {
   test('is orderly: both sides are told, once, and what was accepted arrives', () => {
-    const pair = SessionPair.open({ delayMs: 10 })
+    const pair = SessionPair.open({ delayMs: 10, options: { maxQueuedBytes: 1024 * 1024 } })
     for (let i = 0; i < 10; i++) pair.send(pair.initiator, filled(50_000))
     pair.send(pair.responder, filled(70_000))
     pair.initiator.session.close(pair.now, 0x1234, 'done here')

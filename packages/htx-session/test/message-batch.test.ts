@@ -1,0 +1,64 @@
+import { describe, expect, test } from '@jest/globals'
+import { BATCHED_MESSAGE_BYTES, KEY_BYTES, LAST_BATCHED_NUMBER, MessageBatch } from '../src/message-batch.js'
+import { MIN_FRAME_BYTES } from '../src/delivery-rate.js'
+import { SendQueues } from '../src/send-queues.js'
+import { SessionPair, filled } from './session-pair.js'
+
+describe('small messages that wait together', () => {
+  test('are laid out until the slab is full', () => {
+    const batch = new MessageBatch()
+    let count = 0
+    while (batch.add(filled(1_000))) count += 1
+    expect(count).toBe(Math.floor(65_536 / (1_000 + KEY_BYTES + 2)))
+    expect(batch.messages).toBe(count)
+    expect(batch.messageBytes).toBe(count * 1_000)
+    batch.recycle()
+  })
+
+  test('fit the smallest frame, each of them', () => {
+    expect(BATCHED_MESSAGE_BYTES + KEY_BYTES + 2).toBeLessThanOrEqual(MIN_FRAME_BYTES - 24 - 16)
+  })
+
+  test('have numbers that fit their four bytes, whatever is queued when batching ends', () => {
+    const mostQueued = (4 * 256 * 1024 * 1024) / 64
+    expect((LAST_BATCHED_NUMBER + mostQueued) * 2 + 1).toBeLessThan(2 ** 30)
+    const queues = new SendQueues(2 ** 20, { onSent: () => undefined, onDropped: () => undefined })
+    queues.endBatching()
+    for (let i = 0; i < 3; i++) queues.push(filled(10), 10, 2, undefined, Infinity)
+    expect(queues.peek(0, 2)).not.toBeInstanceOf(MessageBatch)
+    queues.finished(10, 2)
+    expect(queues.peek(0, 2)).not.toBeInstanceOf(MessageBatch)
+  })
+
+  test('keep their order among large, tagged and expiring ones, and arrive as they were when they were sent', () => {
+    const pair = SessionPair.open()
+    const reused = new Uint8Array(10)
+    for (let i = 0; i < 100; i++) {
+      const options = { priority: 2, delivery: 'reliable' } as const
+      if (i % 10 === 3) pair.initiator.session.send(0, filled(3_000, i), options)
+      else if (i % 10 === 5) pair.initiator.session.send(0, filled(20, i), { ...options, tag: i })
+      else if (i % 10 === 7) pair.initiator.session.send(0, filled(30, i), { ...options, expiresAt: 9 })
+      else if (i % 10 === 0) pair.initiator.session.send(0, [Uint8Array.of(i)], options)
+      else {
+        reused.fill(i)
+        pair.initiator.session.send(0, i % 10 === 1 ? reused.slice() : reused, options)
+      }
+    }
+    pair.advance(50)
+    const sizes = [1, 10, 10, 3_000, 10, 20, 10, 30, 10, 10]
+    expect(pair.responder.sizes).toEqual(Array.from({ length: 100 }, (_, i) => sizes[i % 10]))
+    pair.responder.packets.forEach((packet, i) => {
+      if (packet.length === 10 && i % 10 === 9) expect([...packet]).toEqual(new Array(10).fill(i))
+    })
+    expect(pair.initiator.eventsOf('sent').map(({ tag }) => tag)).toEqual([5, 15, 25, 35, 45, 55, 65, 75, 85, 95])
+  })
+
+  test('are counted as queued until they are sent, and dropped with the session', () => {
+    const pair = SessionPair.open()
+    pair.initiator.writable = false
+    for (let i = 0; i < 100; i++) pair.send(pair.initiator, filled(50))
+    expect(pair.initiator.session.stats(0).queuedBytes).toEqual([0, 0, 100 * 114, 0])
+    pair.initiator.session.abort(0, new Error('enough'))
+    expect(pair.initiator.session.stats(0).queuedBytes).toEqual([0, 0, 0, 0])
+  })
+})
