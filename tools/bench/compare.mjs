@@ -27,7 +27,8 @@ export async function compare(adapters, { tests, rounds, base, work, onResult = 
   return tests.flatMap((test) => adapters.map(({ name }) => summarise(measured, test, name, base)))
 }
 
-function summarise(measured, test, name, base) {
+/** One row: medians over the rounds of one adapter in one test, and of its ratios to `base` within the same round. */
+export function summarise(measured, test, name, base) {
   const of = (adapter) => measured.filter((entry) => entry.test === test && entry.name === adapter)
   const { key, unit, others } = figures[test]
   const own = of(name).filter(({ result }) => result !== undefined)
@@ -49,7 +50,7 @@ function summarise(measured, test, name, base) {
   }
 }
 
-export function median(values) {
+function median(values) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b)
   const middle = sorted.length >> 1
   if (sorted.length === 0) return undefined

@@ -5,12 +5,12 @@ import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { npmOrThrow } from '../npm.mjs'
-import { figures } from './work.mjs'
-import { median } from './compare.mjs'
+import { summarise } from './compare.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const source = process.env.AIV_PEER_BENCH ?? join(root, '../shared/bench')
-const copy = join(root, 'tools/bench/cache/peers')
+/** Where the other libraries are, once {@link prepare} has been there. */
+export const copy = join(root, 'tools/bench/cache/peers')
 
 /** True when the harness of other libraries lies beside the checkout. */
 export const havePeers = () => existsSync(join(source, 'run.mjs'))
@@ -33,8 +33,15 @@ export function compareWithPeers(peers, ours, { tests, rounds, base, work }) {
   )
   if (status !== 0) throw new Error(`the peers' harness ended with ${status}`)
   const { raw } = JSON.parse(readFileSync(out, 'utf8'))
+  const measured = raw.map(({ round, test, peer, result, error }) => ({
+    round,
+    test,
+    name: peer,
+    error,
+    ...renamed(result),
+  }))
   const names = [...peers, ...ours.map(({ name }) => name)]
-  return tests.flatMap((test) => names.map((name) => summarise(raw, test, name, base)))
+  return tests.flatMap((test) => names.map((name) => summarise(measured, test, name, base)))
 }
 
 /** The figures of that harness under the names of ours. */
@@ -50,25 +57,10 @@ const fields = {
   p99Millis: ({ p99Ms }) => p99Ms,
 }
 
-function summarise(raw, test, name, base) {
-  const of = (peer) => raw.filter((entry) => entry.test === test && entry.peer === peer)
-  const { key, unit, others } = figures[test]
-  const own = of(name).filter(({ result }) => result)
-  const baseOf = new Map(of(base).flatMap(({ round, result }) => (result ? [[round, fields[key](result)]] : [])))
-  return {
-    test,
-    name,
-    rounds: own.length,
-    value: median(own.map(({ result }) => fields[key](result))),
-    unit,
-    ratio: median(
-      own.filter(({ round }) => baseOf.has(round)).map(({ round, result }) => fields[key](result) / baseOf.get(round)),
-    ),
-    others: Object.fromEntries(
-      Object.entries(others).map(([label, field]) => [label, median(own.map(({ result }) => fields[field](result)))]),
-    ),
-    errors: [...new Set(of(name).flatMap(({ error }) => (error ? [error] : [])))],
-  }
+/** `{ result }` with the fields that it has, or nothing for a measurement that failed. */
+function renamed(result) {
+  if (!result) return {}
+  return { result: Object.fromEntries(Object.entries(fields).map(([name, from]) => [name, from(result)])) }
 }
 
 function prepare() {
