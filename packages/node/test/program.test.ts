@@ -74,8 +74,10 @@ describe('the program', () => {
           .digest('hex'),
       ).toBe(sha256)
 
-      const piped = new Program([...home, 'send', address], 'from a pipe')
+      const piped = new Program([...home, '--verbose', 'send', address], 'from a pipe')
       expect(await piped.ended).toBe(0)
+      // it ended by itself: no timer or socket of the node outlived it
+      expect(piped.stderr).not.toContain('still open')
       await up.says(/^message from [0-9a-f]{32} over betanet: from a pipe$/m)
 
       const wrong = new Program([...home, 'send', address.replace(id, '0'.repeat(32)), 'hello'])

@@ -22,5 +22,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (++stops > 1) process.exit(1)
   })
   process.exitCode = await run(argv.slice(2), io)
-  setTimeout(() => process.exit(), LINGER_MS).unref()
+  setTimeout(() => {
+    if (argv.includes('--verbose')) {
+      process.stderr.write(`still open: ${process.getActiveResourcesInfo().join(' ')}\n`)
+    }
+    process.exit()
+  }, LINGER_MS).unref()
 }
