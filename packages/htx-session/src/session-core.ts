@@ -665,3 +665,8 @@ function readUint64(payload: Uint8Array): number {
   if (value === undefined) throw new HtxSessionError('MALFORMED', `${payload.length} bytes where 8 belong`)
   return value
 }
+
+/** `instanceof` alone would leave the code untyped. */
+function isAivError(error: unknown): error is AivError {
+  return error instanceof AivError
+}
