@@ -604,7 +604,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     try {
       read()
     } catch (error) {
-      if (!(error instanceof AivError) || error instanceof ArgumentError) throw error
+      if (!isAivError(error) || error instanceof ArgumentError) throw error
       // what came in one read with the CLOSE and is no frame: the end has been told
       if (!this.#deaf()) this.#fail(error)
     }
