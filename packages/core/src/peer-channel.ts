@@ -462,8 +462,7 @@ export class PeerChannel implements PeerLinkOwner {
         this.outbound.acknowledge(priority, first, last - first + 1)
       }
       for (const { first, last } of ack.refused[priority]) {
-        const end = Math.min(last, this.outbound.nextCounter(priority) - 1)
-        for (let counter = first; counter <= end; counter++) this.outbound.refuse(priority, counter)
+        this.outbound.refuse(priority, first, last - first + 1)
       }
     }
     if (this.#hasWork()) this.pump()

@@ -192,13 +192,20 @@ export class OutboundDelivery<M extends OutboundMessage> {
     }
   }
 
-  /** The recipient will not take this one any more: its place in the order was given up. */
-  refuse(priority: Priority, counter: number): void {
+  /**
+   * The recipient will not take counters `first` to `first + count − 1` any more: their places in the order were given
+   * up. Unknown ones are ignored, and cost nothing however many there are.
+   */
+  refuse(priority: Priority, first: number, count = 1): void {
     const lane = this.#lanes[priority]
-    const message = lane?.get(counter)
-    if (lane === undefined || message === undefined) return
-    this.#remove(lane, message)
-    this.#sink.onFailed(message, 'DELIVERY_ORDER')
+    if (lane === undefined) return
+    const end = Math.min(first + count, lane.next)
+    for (let counter = Math.max(first, lane.first); counter < end; counter++) {
+      const message = lane.get(counter)
+      if (message === undefined) continue
+      this.#remove(lane, message)
+      this.#sink.onFailed(message, 'DELIVERY_ORDER')
+    }
   }
 
   /** A connection is gone or suspect: all that went out on it and is not acknowledged is to be repeated on another. */

@@ -108,6 +108,15 @@ describe('outbound delivery', () => {
     expect(delivery.nextRepeat(Priority.Normal)?.name).toBe(2)
   })
 
+  test('ranges that nobody can have sent cost nothing', () => {
+    const { delivery, told } = setup()
+    delivery.add(message(1), 1)
+    delivery.refuse(Priority.Normal, 0, Number.MAX_SAFE_INTEGER)
+    delivery.acknowledge(Priority.Normal, 0, Number.MAX_SAFE_INTEGER)
+    delivery.refuse(Priority.Low, 0, Number.MAX_SAFE_INTEGER)
+    expect(told).toEqual(['DELIVERY_ORDER 1'])
+  })
+
   test('repeats a bounded number at once after a time-out', () => {
     const { delivery } = setup({ maxRepeatsAtOnce: 3 })
     for (let i = 0; i < 10; i++) {
