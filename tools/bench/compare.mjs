@@ -50,7 +50,7 @@ export function summarise(measured, test, name, base) {
   }
 }
 
-function median(values) {
+export function median(values) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b)
   const middle = sorted.length >> 1
   if (sorted.length === 0) return undefined

@@ -63,7 +63,7 @@ function renamed(result) {
   return { result: Object.fromEntries(Object.entries(fields).map(([name, from]) => [name, from(result)])) }
 }
 
-function prepare() {
+export function prepare() {
   const done = join(copy, '.done')
   if (existsSync(done)) return
   console.error(`Installing the other libraries into ${copy}; this takes a while and some 170 MB.`)

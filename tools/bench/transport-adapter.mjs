@@ -17,7 +17,8 @@ const reliable = Object.freeze({ priority: 2, delivery: 'reliable' })
 /** Set-up is measured from one address, faster than strangers may come. */
 export const unhurried = Object.freeze({ handshakesPerSecond: Infinity })
 
-async function start(factory, onConnection = () => undefined) {
+/** A running transport of a fresh identity. */
+export async function start(factory, onConnection = () => undefined) {
   const identity = await createIdentity()
   const transport = factory({
     identity,
