@@ -121,8 +121,16 @@ export class AeadRecordSealer implements RecordSealer {
     const aad = shared === 0 ? head : head.subarray(0, HEADER_BYTES)
     writeFrameHeader(head, 0, flags | FrameFlag.Encrypted, length, type, this.#sequence, timestamp)
     const pieces = this.#key.seal(this.#sequence, aad, plain)
+    // A cipher cuts where it likes: that of Node gives one piece for each of `plain`, libsodium one for all of them
     let next = 0
-    if (shared > 0) head.set(pieces[next++] as Uint8Array, HEADER_BYTES)
+    for (let filled = 0; filled < shared; ) {
+      const piece = pieces[next] as Uint8Array
+      const part = piece.subarray(0, shared - filled)
+      head.set(part, HEADER_BYTES + filled)
+      filled += part.length
+      if (part.length < piece.length) pieces[next] = piece.subarray(part.length)
+      else next++
+    }
     let crc = crc32(head)
     out.push(head)
     const last = pieces.length - 1
