@@ -1,7 +1,7 @@
 // One side of the emergency benchmark; started by emergency.mjs with its part as JSON. The client measures round trips
 // of small urgent messages, sent at irregular times whether or not the last one was answered: first on an idle
 // connection, then on one where bulk waits for room all the time.
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises'
 
 const { role, adapterUrl, options } = JSON.parse(process.argv[2])
 const fail = (error) => process.send({ error: String(error?.stack ?? error) }, () => process.exit(1))
@@ -50,10 +50,12 @@ async function measure(connection, { count, gapMs, warmMs, limitMs }) {
   let bulkBytes = 0
   const pump = async () => {
     const bulk = new Uint8Array(BULK_BYTES)
-    while (!stop) {
+    for (let sent = 0; !stop; sent++) {
       const wait = connection.bulk(bulk)
       if (wait !== undefined) await wait
       bulkBytes += BULK_BYTES
+      // a library whose back-pressure does not bite would keep this loop, and fill memory, for ever
+      if (sent % 16 === 15) await immediate()
     }
   }
   void pump()
