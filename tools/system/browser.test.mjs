@@ -49,7 +49,7 @@ async function listeningNode(origins) {
   return createNode({ identity: await createIdentity(), transports: [webSocket({ listen, origins })] })
 }
 
-describe('a page with the packed packages', { timeout: 150_000 }, () => {
+describe('a page with the packed packages', { timeout: 600_000 }, () => {
   const scripts = join(folder, 'scripts')
   const closing = []
   const complaints = []
