@@ -38,9 +38,12 @@ export class SendQueue {
     return this.#waiting.size
   }
 
-  /** Something for this peer and priority stands in the queue. */
+  /** Something for this peer and priority stands in the queue, or in the line before it. */
   has(peer: NodeId, priority: Priority): boolean {
-    return this.#queues.size > 0 && this.#queues.countFor(peer, priority) > 0
+    if (this.#queues.size > 0 && this.#queues.countFor(peer, priority) > 0) return true
+    // the queue may be full of other priorities: whoever waits in line for this one came first all the same
+    for (const message of this.#waiting) if (message.to === peer && message.priority === priority) return true
+    return false
   }
 
   /** Resolves when a connection took the message. An emergency does not stand in line: it evicts, or is refused. */
