@@ -66,6 +66,8 @@ export class PeerChannel implements PeerLinkOwner {
   #acknowledgedAt: Millis = 0
   /** The tag that is being handed to a connection right now; −1: none. */
   #sending = -1
+  #pumping = false
+  #pumpAgain = false
   #dialing: AbortController | undefined
   #dialRounds = 0
   #dialAgainAt = Infinity
@@ -162,9 +164,20 @@ export class PeerChannel implements PeerLinkOwner {
 
   /** Sends what waits, as far as connections and windows allow: repeats first, then by priority. */
   pump(): void {
-    const now = this.#host.clock.now()
-    for (const priority of priorities) {
-      while (this.#pumpOne(priority, now));
+    // a message that is taken makes room for one that waits in line, which calls this again with the first still in hand
+    this.#pumpAgain = this.#pumping
+    if (this.#pumping) return
+    this.#pumping = true
+    try {
+      do {
+        this.#pumpAgain = false
+        const now = this.#host.clock.now()
+        for (const priority of priorities) {
+          while (this.#pumpOne(priority, now));
+        }
+      } while (this.#pumpAgain)
+    } finally {
+      this.#pumping = false
     }
     this.#arm()
   }

@@ -184,3 +184,13 @@ test('a message that waits in line for a place in a queue full of other prioriti
   expect(queue.has(a.id, Priority.Normal)).toBe(false)
   expect(queue.has(b.id, Priority.High)).toBe(false)
 })
+
+test('many more messages than the queue has places for, before there is a connection, arrive once and in order', async () => {
+  const { world, a, b, seen } = await three()
+  const receipts = Array.from({ length: 700 }, (_, i) =>
+    a.send(b.id, `${i} `.padEnd(i % 7 === 0 ? 30_000 : 100, '.'), { protocol: 'chat/1' }),
+  )
+  const all = Promise.all(receipts.map(async (receipt) => (await receipt).delivered))
+  await world.settled(all)
+  expect(seen.map((line) => Number(line.split(' ')[1]))).toEqual(receipts.map((_, i) => i))
+})
