@@ -70,12 +70,19 @@ async function measure(adapter, shape, work) {
       child.once('exit', (status) => reject(new Error(`${role} ended with ${status}`)))
     })
   }
+  const { count, gapMs, warmMs, limitMs } = work
+  let timer
+  const late = new Promise((_, reject) => {
+    const limit = 30_000 + 2 * (2 * count * gapMs + warmMs + 2 * limitMs)
+    timer = setTimeout(() => reject(new Error(`no result in ${limit / 1000} s`)), limit)
+  })
   try {
     const host = network?.addresses.b ?? '127.0.0.1'
-    const { addr } = await start('b', 'server', { host })
-    const { result } = await start('a', 'client', { ...work, address: addr, host })
+    const { addr } = await Promise.race([start('b', 'server', { host }), late])
+    const { result } = await Promise.race([start('a', 'client', { ...work, address: addr, host }), late])
     return result
   } finally {
+    clearTimeout(timer)
     for (const child of children) child.kill('SIGKILL')
     await network?.close()
   }
