@@ -224,18 +224,20 @@ describe('a file between two cores', () => {
           const file = content(length)
           const fate = () => ({ lost: uniform() < loss, doubled: uniform() < doubled, delay: 5 + uniform() * jitter })
           const { outcome, disk } = transfer(file, { fate, restarts }, 1500, piece)
-          // bad luck may lose the same thing in every attempt: given up, rightly, but only where something is lost
-          const givenUp = loss > 0 && outcome?.type === 'failed' && outcome.code === 'FILE_STALLED'
-          if (!givenUp) expect(outcome).toEqual({ type: 'done' })
+          expect(outcome).toEqual({ type: 'done' })
           // a receiver that is killed between finishing and answering is offered the file once more
           expect(disk.finished.length).toBeLessThanOrEqual(1 + restarts.length)
           for (const finished of disk.finished) expect(finished).toEqual(file)
-          if (!givenUp) expect(disk.finished.length).toBeGreaterThanOrEqual(1)
+          expect(disk.finished.length).toBeGreaterThanOrEqual(1)
         },
       ),
       {
         numRuns: 200,
-        examples: [[{ length: 1505, piece: 376, seed: -1647179754, loss: 0.2, doubled: 0, jitter: 40, restarts: [] }]],
+        examples: [
+          [{ length: 1505, piece: 376, seed: -1647179754, loss: 0.2, doubled: 0, jitter: 40, restarts: [] }],
+          // a late answer after the last piece had been confirmed stopped the sender for good
+          [{ length: 2294, piece: 61, seed: 553963436, loss: 0, doubled: 0.3, jitter: 40, restarts: [] }],
+        ],
       },
     )
   })

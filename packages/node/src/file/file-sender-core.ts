@@ -14,7 +14,7 @@ export interface FileSenderCoreOptions {
   readonly windowBytes?: number
   /** Failures in a row without a byte of progress before it gives up. @defaultValue 5 */
   readonly maxAttempts?: number
-  /** Pause before offering again, doubled with each failure in a row, in ms. @defaultValue 250 */
+  /** Pause before offering again, doubled with each failure in a row up to 10 s, in ms. @defaultValue 250 */
   readonly backOffMs?: number
   /** Longest time without progress, however often the receiver asks to wait, in ms. @defaultValue 600,000 */
   readonly stallTimeoutMs?: number
@@ -34,6 +34,9 @@ const FIRST_WINDOW_PIECES = 4
 const QUICK_ANSWER_MS = 1000
 /** Answers after this time halve it: on a slow path a full window must not outlast the deadline of its requests. */
 const SLOW_ANSWER_MS = 5000
+
+/** Longest pause between two attempts: a longer one only uses up the time without progress. */
+const MAX_BACK_OFF_MS = 10_000
 
 interface UnderWay {
   /** Bytes of the file; an offer has none. */
@@ -210,7 +213,7 @@ export class FileSenderCore {
     }
     if (++this.#attempts > this.#maxAttempts) return this.#fail(code, cause)
     this.#windowBytes = Math.min(this.#windowBytes, FIRST_WINDOW_PIECES * this.#pieceBytes)
-    this.#drain(offer, offer ? this.#backOffMs * 2 ** (this.#attempts - 1) : 0)
+    this.#drain(offer, offer ? Math.min(MAX_BACK_OFF_MS, this.#backOffMs * 2 ** (this.#attempts - 1)) : 0)
   }
 
   #drain(offer: boolean, pauseMs: number): void {
@@ -251,7 +254,8 @@ export class FileSenderCore {
   }
 
   #goOn(now: Millis): void {
-    if (this.#offerNext) return this.#offer(now)
+    // all of it is there and a late answer stopped us: only an offer brings the verdict
+    if (this.#offerNext || this.#confirmed >= this.#size) return this.#offer(now)
     this.#state = 'sending'
     this.#next = this.#confirmed
   }
