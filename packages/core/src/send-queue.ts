@@ -19,6 +19,8 @@ export class SendQueue {
   readonly #queues: PriorityQueues<OutgoingMessage>
   /** The oldest first. */
   readonly #waiting = new Set<OutgoingMessage>()
+  /** How many of them wait, by peer and priority: among these nobody overtakes. */
+  readonly #lines = new Map<string, number>()
   readonly #options: SendQueueOptions
 
   constructor(options: SendQueueOptions) {
@@ -42,21 +44,22 @@ export class SendQueue {
   has(peer: NodeId, priority: Priority): boolean {
     if (this.#queues.size > 0 && this.#queues.countFor(peer, priority) > 0) return true
     // the queue may be full of other priorities: whoever waits in line for this one came first all the same
-    for (const message of this.#waiting) if (message.to === peer && message.priority === priority) return true
-    return false
+    return this.#waiting.size > 0 && this.#lines.has(lineOf(peer, priority))
   }
 
   /** Resolves when a connection took the message. An emergency does not stand in line: it evicts, or is refused. */
   enqueue(message: OutgoingMessage, whenFull: 'wait' | 'fail'): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       message.handed = (error) => (error === undefined ? resolve(message) : reject(error))
-      const mayPush = this.#waiting.size === 0 || message.priority === Priority.Emergency
+      const line = lineOf(message.to, message.priority)
+      const mayPush = this.#waiting.size === 0 || (message.priority === Priority.Emergency && !this.#lines.has(line))
       if (!mayPush || !this.#push(message)) {
         if (whenFull === 'fail' || this.#waiting.size >= this.#options.maxWaiting) {
           message.failed(new NodeError('QUEUE_FULL', 'no place in the queue', { retryable: true }))
           return
         }
         this.#waiting.add(message)
+        this.#lines.set(line, (this.#lines.get(line) ?? 0) + 1)
       }
       this.#options.onQueued(message)
     })
@@ -83,7 +86,7 @@ export class SendQueue {
       return true
     }
     for (const message of this.#queues.itemsFor(peer)) if (isOver(message)) this.#queues.remove(message)
-    for (const message of this.#waiting) if (message.to === peer && isOver(message)) this.#waiting.delete(message)
+    for (const message of this.#waiting) if (message.to === peer && isOver(message)) this.#leaveLine(message)
     this.#admitWaiting()
     return next
   }
@@ -91,13 +94,14 @@ export class SendQueue {
   /** Its sender does not wait for it any more. */
   withdraw(message: OutgoingMessage): void {
     message.failed(new NodeError('SEND_ABORTED', 'the sender did not wait for it'))
-    if (this.#waiting.delete(message) || this.#queues.remove(message)) this.#admitWaiting()
+    if (this.#leaveLine(message) || this.#queues.remove(message)) this.#admitWaiting()
   }
 
   /** Fails the line; what stands in the queue is failed by the channels. */
   close(error: AivError): void {
     for (const message of this.#waiting) message.failed(error)
     this.#waiting.clear()
+    this.#lines.clear()
   }
 
   #push(message: OutgoingMessage): boolean {
@@ -111,12 +115,30 @@ export class SendQueue {
   }
 
   #admitWaiting(): void {
+    if (this.#waiting.size === 0) return
+    const held = new Set<string>()
     for (const message of this.#waiting) {
-      if (message.ended) this.#waiting.delete(message)
+      const line = lineOf(message.to, message.priority)
+      if (message.ended) this.#leaveLine(message)
+      else if (held.has(line)) continue
       else if (this.#push(message)) {
-        this.#waiting.delete(message)
+        this.#leaveLine(message)
         this.#options.onQueued(message)
-      }
+      } else held.add(line) // a smaller one behind it might fit, and would overtake it
     }
   }
+
+  /** False: it did not stand in line. */
+  #leaveLine(message: OutgoingMessage): boolean {
+    if (!this.#waiting.delete(message)) return false
+    const line = lineOf(message.to, message.priority)
+    const left = (this.#lines.get(line) ?? 0) - 1
+    if (left > 0) this.#lines.set(line, left)
+    else this.#lines.delete(line)
+    return true
+  }
+}
+
+function lineOf(peer: NodeId, priority: Priority): string {
+  return `${peer} ${priority}`
 }
