@@ -16,10 +16,10 @@ const FRAME_MS = 10
 /** How often the other side acknowledges bulk at most; it is part of every round trip that bulk sees. */
 export const ACK_INTERVAL_MS = 1
 /**
- * Beside twice what the path holds this much may be in flight, in time: two processes that share a machine take turns of
- * a few milliseconds, and on a path of microseconds nothing else would keep the link busy meanwhile.
+ * Beside twice what the path holds this much may be in flight, in time: two processes that share a machine take turns,
+ * and on a path of microseconds nothing else would keep the link busy meanwhile. An emergency waits for all of it.
  */
-const SCHEDULING_MS = 2
+const SCHEDULING_MS = 0.5
 /** How long a largest rate counts. */
 const RATE_WINDOW_MS = 2_000
 /** A smallest round trip older than this is measured anew, with the queue on the link drained. */
@@ -128,9 +128,10 @@ export class DeliveryRate {
   maxInFlightBytes(): number {
     const rate = Math.max(this.#rate, this.#previousRate)
     if (rate === 0 || this.#minRtt === Infinity) return INITIAL_IN_FLIGHT_BYTES
-    const held = rate * (this.#minRtt + ACK_INTERVAL_MS)
     const floor = this.frameBytes(MAX_FRAME_BYTES) * MIN_FRAMES_IN_FLIGHT
-    const wanted = this.#draining ? held / 2 : held * 2 + rate * SCHEDULING_MS
+    const wanted = this.#draining
+      ? (rate * (this.#minRtt + ACK_INTERVAL_MS)) / 2
+      : rate * (2 * this.#minRtt + ACK_INTERVAL_MS + SCHEDULING_MS)
     return Math.max(wanted, MIN_IN_FLIGHT_BYTES, floor)
   }
 

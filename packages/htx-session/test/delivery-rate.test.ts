@@ -31,6 +31,17 @@ describe('the delivery rate', () => {
     expect(inFlight).toBeGreaterThan(1_250 * 40)
   })
 
+  test('on a path of microseconds some two milliseconds of it are in flight, since an emergency waits for them', () => {
+    const rate = new DeliveryRate()
+    rate.onRoundTrip(0, 0.2)
+    // 400 MB/s, known exactly: 400,000 bytes acknowledged after one millisecond
+    rate.onSent(0, 400_000)
+    rate.onAck(1, 400_000)
+    expect(rate.bytesPerSecond).toBe(400_000_000)
+    expect(rate.maxInFlightBytes()).toBeGreaterThan(1.5 * 400_000)
+    expect(rate.maxInFlightBytes()).toBeLessThan(2.5 * 400_000)
+  })
+
   test('does not creep up over minutes: the smallest round trip is measured anew on an emptied link', () => {
     const rate = new DeliveryRate()
     rate.onRoundTrip(0, 40)
