@@ -82,9 +82,11 @@ describe('a page with the packed packages', { timeout: 600_000 }, () => {
     page = await browser.newPage()
     page.on('pageerror', (error) => complaints.push(error.stack))
     await page.goto(origin)
-    await page.waitForFunction(() => globalThis.page !== undefined).catch((cause) => {
-      throw new Error(`the page did not start: ${complaints.join()}`, { cause })
-    })
+    await page
+      .waitForFunction(() => globalThis.page !== undefined)
+      .catch((cause) => {
+        throw new Error(`the page did not start: ${complaints.join()}`, { cause })
+      })
   })
 
   after(async () => {

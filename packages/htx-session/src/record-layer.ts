@@ -123,7 +123,7 @@ export class AeadRecordSealer implements RecordSealer {
     const pieces = this.#key.seal(this.#sequence, aad, plain)
     // A cipher cuts where it likes: that of Node gives one piece for each of `plain`, libsodium one for all of them
     let next = 0
-    for (let filled = 0; filled < shared; ) {
+    for (let filled = 0; filled < shared;) {
       const piece = pieces[next] as Uint8Array
       const part = piece.subarray(0, shared - filled)
       head.set(part, HEADER_BYTES + filled)

@@ -35,7 +35,7 @@ async function pair(suite) {
 /** Moves everything that `from` has to say over to `to`; 1 when there was something. */
 function drive(from, to) {
   let some = 0
-  for (let event; (event = from.session.pollEvent()) !== undefined; ) {
+  for (let event; (event = from.session.pollEvent()) !== undefined;) {
     some = 1
     if (event.type === 'packet') {
       from.received++
@@ -43,7 +43,7 @@ function drive(from, to) {
     } else if (event.type === 'drain') from.full = false
     else if (event.type === 'closed') throw event.error ?? new Error(event.reason.code)
   }
-  for (let pieces; (pieces = from.session.pollOutput(now())) !== undefined; ) {
+  for (let pieces; (pieces = from.session.pollOutput(now())) !== undefined;) {
     some = 1
     // as a socket gives it: runs of up to 64 KiB that know nothing of frames
     const run = Buffer.concat(pieces)
@@ -99,7 +99,11 @@ export default async function session({ ms = 1_000 } = {}) {
     const bulk = ((await flood(suite, 65_536, ms)) * 65_536) / 2 ** 30
     results.push({ name: `session ${suite} bulk 64 KiB`, value: bulk, unit: 'GiB/s' })
     results.push({ name: `session ${suite} small 256 B`, value: await flood(suite, 256, ms), unit: 'messages/s' })
-    results.push({ name: `session ${suite} ping-pong 256 B`, value: await pingPong(suite, 256, ms), unit: 'round trips/s' })
+    results.push({
+      name: `session ${suite} ping-pong 256 B`,
+      value: await pingPong(suite, 256, ms),
+      unit: 'round trips/s',
+    })
   }
   return results
 }
