@@ -83,9 +83,10 @@ export class BrowserWsSocket implements WsSocket {
           reject(new Error(`the other side does not speak ${SUBPROTOCOL}`))
         }),
       )
-      this.#socket.addEventListener('close', () =>
-        settle(() => reject(this.#error ?? new Error('the WebSocket was refused'))),
-      )
+      const onRefused = (): void => settle(() => reject(this.#error ?? new Error('the WebSocket was refused')))
+      this.#socket.addEventListener('close', onRefused)
+      // the WebSocket of Node 22 tells of a connection that could not be opened by this event alone
+      this.#socket.addEventListener('error', onRefused)
     })
   }
 
