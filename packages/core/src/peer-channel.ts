@@ -290,18 +290,18 @@ export class PeerChannel implements PeerLinkOwner {
     return best
   }
 
-  /** The link that is preferred now; a suspect one only where there is no other and nobody dials for one. */
+  /** The link that is preferred now. A suspect one is not: what is on its way over it may be lost already. */
   #bestLink(): PeerLink | undefined {
     let best: PeerLink | undefined
     for (const link of this.#links) {
       if (link.closed || link.suspectSince !== undefined) continue
-      if (link.retired && this.#links.length > 1) continue
       if (best === undefined || this.#compare(link, best) < 0) best = link
     }
     return best
   }
 
   #compare(a: PeerLink, b: PeerLink): number {
+    if (a.retired !== b.retired) return a.retired ? 1 : -1
     const byTransport =
       this.#host.transportRank(a.connection.transport) - this.#host.transportRank(b.connection.transport)
     if (byTransport !== 0) return byTransport

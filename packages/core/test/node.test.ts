@@ -349,6 +349,22 @@ describe('reaching a peer', () => {
     expect(a.connections()[0]?.id).not.toBe(firstId)
   })
 
+  test('a connection that is being replaced still serves when the fresh one fails', async () => {
+    const { world, networks, a, b } = await pair({
+      a: { pool: { maxAgeMs: 60_000, spareTimeoutMs: 600_000 } },
+      b: { memory: { maxConnections: 1 } },
+    })
+    b.handle('chat/1', () => undefined)
+    await world.settled(a.connect(b.id))
+    await world.advance(65_000)
+    expect(a.connections().map(({ transport }) => transport)).toEqual(['first', 'second'])
+    networks.second.cut(a.id, b.id)
+    const receipt = await world.settled(a.send(b.id, 'x', { protocol: 'chat/1' }))
+    const { transport, elapsedMs } = await world.settled(receipt.delivered)
+    expect(transport).toBe('first')
+    expect(elapsedMs).toBeLessThan(2_000)
+  })
+
   test('crossing connections become one', async () => {
     const { world, a, b } = await pair()
     for (const node of [a, b]) node.handle('chat/1', () => undefined)
