@@ -30,7 +30,7 @@ import {
   type VerifiedHtxTransportOptions,
   verifyHtxTransportOptions,
 } from './transport-options.js'
-import { ReassemblyBudget } from './reassembly-budget.js'
+import { type ReassemblyBudget, budgetOf } from './reassembly-budget.js'
 import { HtxSession } from './session-core.js'
 
 /** An unfinished handshake, from the first packet of it on. */
@@ -78,7 +78,7 @@ export class HtxTransport implements Transport {
     this.#components = components
     this.#provider = provider
     this.#options = verifyHtxTransportOptions(options)
-    this.#budget = options.reassemblyBudget ?? new ReassemblyBudget()
+    this.#budget = options.reassemblyBudget ?? budgetOf(components.identity)
     this.#metrics = new TransportMetrics(components.metrics, provider.name)
     this.#halfOpen = new HalfOpenTable(this.#options.halfOpen)
     this.#known = new KnownHosts(this.#options.knownHosts)

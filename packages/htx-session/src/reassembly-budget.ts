@@ -31,3 +31,13 @@ export class ReassemblyBudget {
     this.#reservedBytes -= bytes
   }
 }
+
+/** One for each node in this process, gone with its identity: two transports of a node share what it may hold. */
+const budgets = new WeakMap<object, ReassemblyBudget>()
+
+/** The budget that all transports of this node share; `identity` stands for the node. */
+export function budgetOf(identity: object): ReassemblyBudget {
+  let budget = budgets.get(identity)
+  if (budget === undefined) budgets.set(identity, (budget = new ReassemblyBudget()))
+  return budget
+}

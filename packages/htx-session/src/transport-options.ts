@@ -19,7 +19,7 @@ export interface HtxTransportOptions {
    */
   readonly knownHosts?: number
   /**
-   * Memory for unfinished messages. Give all transports of a node the same one; by default each has 256 MiB of its own.
+   * Memory for unfinished messages. @defaultValue 256 MiB, shared by all transports that have the same identity
    */
   readonly reassemblyBudget?: ReassemblyBudget
   /** LZ4, for sessions whose options allow `compression`. */
