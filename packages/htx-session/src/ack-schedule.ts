@@ -1,13 +1,18 @@
 import type { Millis } from '@aiv/transport-api'
 import { ACK_INTERVAL_MS } from './delivery-rate.js'
 
+/** From here on an ACK does not wait for a message to ride with for longer than {@link RIDE_INTERVAL_MS}. */
+const ACK_SOON_BYTES = 4 * 1024
+/** An ACK rides with a message no more often than this. */
+const RIDE_INTERVAL_MS = 5
 /** From here on an ACK goes out in the same turn. */
 const ACK_AT_ONCE_BYTES = 32 * 1024
 
 /**
  * When to acknowledge. Bulk: in the turn that completes 32 KiB, but not twice within a millisecond, since at a
- * gigabyte per second every ACK costs as much as a frame. Little: after a short wait for more, since an ACK beside every
- * small answer would double the price of a round trip.
+ * gigabyte per second every ACK costs as much as a frame. Little: with the next message that goes the other way, or after
+ * a wait, since an ACK of its own beside every small answer would double the price of a round trip, and one that comes by
+ * a timer wakes both sides.
  */
 export class AckSchedule {
   readonly #delayMs: Millis
@@ -32,6 +37,11 @@ export class AckSchedule {
     return this.#overdue || now >= this.#dueAt
   }
 
+  /** Whether an ACK is to go with a message that is sent now: it costs no wake-up and no packet of its own. */
+  mayRide(now: Millis): boolean {
+    return this.#received > this.#acknowledged && now - this.#lastAt >= RIDE_INTERVAL_MS
+  }
+
   onTimeout(now: Millis): void {
     if (now < this.#dueAt) return
     this.#overdue = true
@@ -43,7 +53,8 @@ export class AckSchedule {
     this.#received = received
     const open = received - this.#acknowledged
     if (open === 0 || this.#overdue) return
-    const at = open >= ACK_AT_ONCE_BYTES ? Math.max(now, this.#lastAt + ACK_INTERVAL_MS) : now + this.#delayMs
+    const wait = open >= ACK_SOON_BYTES ? Math.min(this.#delayMs, RIDE_INTERVAL_MS) : this.#delayMs
+    const at = open >= ACK_AT_ONCE_BYTES ? Math.max(now, this.#lastAt + ACK_INTERVAL_MS) : now + wait
     if (at < this.#dueAt) this.#dueAt = at
   }
 

@@ -36,16 +36,22 @@ const Tlv = { Versions: 1, Patterns: 2, Suites: 3, MaxFrame: 4, MaxMessage: 5, L
 /** TLVs (u8 type, u8 length), ascending; see docs/wire/htx-session.md. A new buffer. */
 export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
   const { versions, patterns, suites, maxFrameBytes, maxMessageBytes, lz4 } = capabilities
+  const out: number[] = []
+  const put = (type: number, value: readonly number[]): unknown => out.push(type, value.length, ...value)
   const u32 = (value: number): number[] => [value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff]
-  const fields: [number, number[]][] = [
-    [Tlv.Versions, [...versions]],
-    [Tlv.Patterns, patterns.map((pattern) => patternByte[pattern])],
-    [Tlv.Suites, suites.map((suite) => suiteByte[suite])],
-    [Tlv.MaxFrame, u32(maxFrameBytes)],
-    [Tlv.MaxMessage, u32(maxMessageBytes)],
-  ]
-  if (lz4) fields.push([Tlv.Lz4, []])
-  return Uint8Array.from(fields.flatMap(([type, value]) => [type, value.length, ...value]))
+  put(Tlv.Versions, versions)
+  put(
+    Tlv.Patterns,
+    patterns.map((pattern) => patternByte[pattern]),
+  )
+  put(
+    Tlv.Suites,
+    suites.map((suite) => suiteByte[suite]),
+  )
+  put(Tlv.MaxFrame, u32(maxFrameBytes))
+  put(Tlv.MaxMessage, u32(maxMessageBytes))
+  if (lz4) put(Tlv.Lz4, [])
+  return Uint8Array.from(out)
 }
 
 /**

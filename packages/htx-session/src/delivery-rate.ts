@@ -1,8 +1,10 @@
 import type { Millis } from '@aiv/transport-api'
+import { DOUBLE_ZERO } from './double-zero.js'
 
 /** In flight before anything is known: what the first window allows. */
 const INITIAL_IN_FLIGHT_BYTES = 256 * 1024
 const MIN_IN_FLIGHT_BYTES = 16 * 1024
+const MAX_IN_FLIGHT_BYTES = 2 ** 30
 /** Frames that the in-flight limit has room for at least, so that the link never runs dry between two ACKs. */
 const MIN_FRAMES_IN_FLIGHT = 4
 /** Before the rate is known. */
@@ -36,16 +38,16 @@ export class DeliveryRate {
   #sent = 0
   #acknowledged = 0
   #srtt: number | undefined
-  #rttVariance = 0
+  #rttVariance = DOUBLE_ZERO
   #minRtt = Infinity
   #minRttAt: Millis = -Infinity
   /** Bytes per ms: the largest of this window and of the one before. */
-  #rate = 0
-  #previousRate = 0
-  #rateSince: Millis = 0
+  #rate = DOUBLE_ZERO
+  #previousRate = DOUBLE_ZERO
+  #rateSince: Millis = DOUBLE_ZERO
   // one sample at a time: when the bytes up to #target left, and what was acknowledged then
   #target = -1
-  #targetAt: Millis = 0
+  #targetAt: Millis = DOUBLE_ZERO
   #acknowledgedAtStart = 0
   #limited = false
   #draining = false
@@ -124,7 +126,7 @@ export class DeliveryRate {
     }
   }
 
-  /** Message bytes that may be unacknowledged, about twice what the path holds. */
+  /** Message bytes that may be unacknowledged, about twice what the path holds; an integer. */
   maxInFlightBytes(): number {
     const rate = Math.max(this.#rate, this.#previousRate)
     if (rate === 0 || this.#minRtt === Infinity) return INITIAL_IN_FLIGHT_BYTES
@@ -132,7 +134,7 @@ export class DeliveryRate {
     const wanted = this.#draining
       ? (rate * (this.#minRtt + ACK_INTERVAL_MS)) / 2
       : rate * (2 * this.#minRtt + ACK_INTERVAL_MS + SCHEDULING_MS)
-    return Math.max(wanted, MIN_IN_FLIGHT_BYTES, floor)
+    return Math.min(Math.max(wanted, MIN_IN_FLIGHT_BYTES, floor), MAX_IN_FLIGHT_BYTES) | 0
   }
 
   /** Size of the next frame, at most `limit`. */
@@ -143,10 +145,12 @@ export class DeliveryRate {
   }
 
   #onRate(now: Millis, rate: number): void {
-    if (this.#limited && rate <= Math.max(this.#rate, this.#previousRate)) return
+    // a lone small message says nothing of the path: as long as there is no better sample, the first window stands
+    const known = Math.max(this.#rate, this.#previousRate)
+    if (this.#limited && (known === 0 || rate <= known)) return
     if (now - this.#rateSince > Math.max(RATE_WINDOW_MS, 10 * (this.#srtt ?? 0))) {
       this.#previousRate = this.#rate
-      this.#rate = 0
+      this.#rate = DOUBLE_ZERO
       this.#rateSince = now
     }
     this.#rate = Math.max(this.#rate, rate)

@@ -77,9 +77,9 @@ export class HtxConnection implements Connection {
   #down = false
   #aborted = false
   /** When the present run of {@link #drive}, or the turn that scheduled one, began. */
-  #turnAt: Millis = 0
+  #turnAt: Millis = NaN
   #timer: Timer | undefined
-  #timerAt: Millis = 0
+  #timerAt: Millis = NaN
   #linkTimer: Timer | undefined
   #onceDown: (() => void)[] = []
 
@@ -193,7 +193,7 @@ export class HtxConnection implements Connection {
     this.#turnAt = now
     try {
       do this.#giveOutEvents()
-      while (this.#writeOutput(now))
+      while (this.#writeOutput(now) && this.#session.hasEvents)
     } finally {
       this.#driving = false
       this.#settleLink()

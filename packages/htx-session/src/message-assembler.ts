@@ -1,5 +1,6 @@
 import type { ChunkSink } from '@aiv/htx-codec'
 import type { Millis } from '@aiv/transport-api'
+import { DOUBLE_ZERO } from './double-zero.js'
 import { HtxSessionError } from './errors.js'
 import { CHUNK_COST_BYTES, type ReceiveCredit } from './flow-control.js'
 import type { ReassemblyBudget } from './reassembly-budget.js'
@@ -41,7 +42,7 @@ export class MessageAssembler implements ChunkSink {
   #next = 1
   #messageBytes = 0
   #chunks = 0
-  #now: Millis = 0
+  #now: Millis = DOUBLE_ZERO
   // the chunk in hand, between onChunkStart and onChunkEnd
   #current: Unfinished | undefined
   #currentNumber = 0

@@ -33,7 +33,7 @@ export interface HtxSessionOptions {
   readonly rekeyAfterBytes?: number
   /** Age of a key; from 1,000. @defaultValue 3,600,000 */
   readonly rekeyAfterMs?: number
-  /** An ACK for less than 32 KiB waits this long for more; 0 to 100. @defaultValue 5 */
+  /** An ACK for little waits at most this long for a message to ride with; 0 to 100. @defaultValue 25 */
   readonly ackDelayMs?: number
   /**
    * Frames other than DATA taken per second, besides one for each 64 KiB of DATA in either direction; over it the
@@ -74,7 +74,7 @@ export const defaultHtxSessionOptions: VerifiedHtxSessionOptions = Object.freeze
   rekeyAfterFrames: 2 ** 20,
   rekeyAfterBytes: 64 * GIB,
   rekeyAfterMs: 3_600_000,
-  ackDelayMs: 5,
+  ackDelayMs: 25,
   controlFramesPerSecond: 1_000,
   controlBytesPerSecond: MIB,
   minProgressBytesPerSecond: 4_096,

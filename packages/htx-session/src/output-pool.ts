@@ -19,3 +19,16 @@ export function takeOutput(length: number): Uint8Array {
   taken += length
   return slab.subarray(start, taken)
 }
+
+/**
+ * A buffer at the end of `out`. Where the last one there was cut from the slab just before, the two become one piece,
+ * since each piece costs a write of its own.
+ */
+export function appendOutput(out: Uint8Array[], length: number): Uint8Array {
+  const buffer = takeOutput(length)
+  const last = out[out.length - 1]
+  if (last !== undefined && last.buffer === buffer.buffer && last.byteOffset + last.length === buffer.byteOffset)
+    out[out.length - 1] = new Uint8Array(buffer.buffer, last.byteOffset, last.length + length)
+  else out.push(buffer)
+  return buffer
+}

@@ -11,7 +11,7 @@ import {
 } from '@aiv/htx-codec'
 import type { AeadKey, AeadOpener, Bytes, Millis } from '@aiv/transport-api'
 import { HtxSessionError } from './errors.js'
-import { takeOutput } from './output-pool.js'
+import { appendOutput } from './output-pool.js'
 
 /** Most frames under one key, the KEY_UPDATE that ends it included. */
 export const MAX_KEY_FRAMES = 2 ** 20
@@ -100,7 +100,7 @@ export class AeadRecordSealer implements RecordSealer {
 
   /** One buffer: header, ciphertext, tag, CRC. */
   #sealSmall(type: number, flags: number, plain: Bytes, length: number, timestamp: number, out: Uint8Array[]): void {
-    const frame = takeOutput(length + FRAME_OVERHEAD)
+    const frame = appendOutput(out, length + FRAME_OVERHEAD)
     const end = HEADER_BYTES + length
     writeFrameHeader(frame, 0, flags | FrameFlag.Encrypted, length, type, this.#sequence, timestamp)
     const pieces = this.#key.seal(this.#sequence, frame.subarray(0, HEADER_BYTES), plain)
@@ -110,14 +110,13 @@ export class AeadRecordSealer implements RecordSealer {
       at += piece.length
     }
     writeFrameTrailer(frame, end, crc32(frame.subarray(0, end)))
-    out.push(frame)
   }
 
   /** Pieces as the cipher gave them, and two small buffers before and after: nothing large is copied. */
   #sealLarge(type: number, flags: number, plain: Bytes, length: number, timestamp: number, out: Uint8Array[]): void {
     const first = plain instanceof Uint8Array ? plain : (plain[0] as Uint8Array)
     const shared = first.length <= HEAD_PLAIN_BYTES ? first.length : 0
-    const head = takeOutput(HEADER_BYTES + shared)
+    const head = appendOutput(out, HEADER_BYTES + shared)
     const aad = shared === 0 ? head : head.subarray(0, HEADER_BYTES)
     writeFrameHeader(head, 0, flags | FrameFlag.Encrypted, length, type, this.#sequence, timestamp)
     const pieces = this.#key.seal(this.#sequence, aad, plain)
@@ -132,18 +131,16 @@ export class AeadRecordSealer implements RecordSealer {
       else next++
     }
     let crc = crc32(head)
-    out.push(head)
     const last = pieces.length - 1
     for (; next < last; next++) {
       const piece = pieces[next] as Uint8Array
       crc = crc32(piece, crc)
       out.push(piece)
     }
-    const tail = takeOutput(AEAD_TAG_BYTES + TRAILER_BYTES)
+    const tail = appendOutput(out, AEAD_TAG_BYTES + TRAILER_BYTES)
     const tag = pieces[last] as Uint8Array
     tail.set(tag)
     writeFrameTrailer(tail, AEAD_TAG_BYTES, crc32(tag, crc))
-    out.push(tail)
   }
 }
 

@@ -77,6 +77,10 @@ export class SendQueues {
     return this.#messages
   }
 
+  has(priority: Priority): boolean {
+    return this.#queues[priority].length > 0
+  }
+
   get queuedBytes(): PerPriority<number> {
     return [...this.#bytes]
   }

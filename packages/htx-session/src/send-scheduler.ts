@@ -90,7 +90,7 @@ export class SendScheduler {
     plan.bytes = plan.messageBytes = plan.chunks = 0
     if (this.#nextNumber > LAST_BATCHED_NUMBER) this.#queues.endBatching()
     if (this.#unfinished > 0) this.#serveStarved(now)
-    for (const priority of priorities) if (!this.#serve(now, priority)) break
+    for (const priority of priorities) if (this.#queues.has(priority) && !this.#serve(now, priority)) break
     if (plan.chunks === 0) return undefined
     this.#endPiece()
     plan.bytes = maxBytes - this.#left

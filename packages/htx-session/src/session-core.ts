@@ -79,7 +79,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   #sealer: RecordSealer | undefined
   #opener: RecordOpener | undefined
-  #keySince: Millis = 0
+  #keySince: Millis = NaN
   #firstFrameAt: Millis | undefined
   #maxPlainBytes = 0
 
@@ -299,12 +299,17 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   pollOutput(now: Millis): readonly Uint8Array[] | undefined {
     this.#now = now
     const out = this.#ready
-    this.#ready = []
     if (this.#state === 'handshaking') this.#handshakeSentAt ??= now
     else if (this.#state !== 'closed') this.#sealAll(now, out)
     if (out.length === 0) return undefined
-    for (const piece of out) this.#sentBytes += piece.length
+    this.#ready = []
+    for (let i = 0; i < out.length; i++) this.#sentBytes += (out[i] as Uint8Array).length
     return out
+  }
+
+  /** Whether {@link pollEvent} has one. */
+  get hasEvents(): boolean {
+    return this.#events.length > 0
   }
 
   pollEvent(): HtxSessionEvent | undefined {
@@ -352,10 +357,10 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       this.#seal(FrameType.Pong, this.#pong, PING_BYTES, out)
       this.#pong = undefined
     }
-    if (this.#acks.isDue(now)) {
+    if (this.#acks.isDue(now) || (this.#queues.messages > 0 && this.#acks.mayRide(now))) {
       this.#seal(FrameType.Ack, encodeUint64(this.#acks.take(now)), 8, out)
     }
-    if (!this.#paused && this.#receiveCredit.due) {
+    if (this.#receiveCredit.due && !this.#paused) {
       const limit = this.#receiveCredit.grant(now, this.#rate.smoothedRttMs ?? 0)
       this.#seal(FrameType.WindowUpdate, encodeUint64(limit), 8, out)
     }
@@ -377,7 +382,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       if (plan === undefined) break
       const [first = EMPTY] = plan.pieces
       const plain = plan.pieces.length === 1 ? first : plan.pieces
-      const packed = plan.chunks === 1 ? this.#compression.compress(plain, plan.bytes) : undefined
+      const packed =
+        plan.chunks === 1 && this.#compression.allowed ? this.#compression.compress(plain, plan.bytes) : undefined
       bytes +=
         packed === undefined
           ? this.#seal(FrameType.Data, plain, plan.bytes, out)

@@ -31,6 +31,15 @@ describe('the delivery rate', () => {
     expect(inFlight).toBeGreaterThan(1_250 * 40)
   })
 
+  test('is not known from a lone small message: what follows it may fill the first window', () => {
+    const rate = new DeliveryRate()
+    rate.onSent(0, 64)
+    rate.onIdle()
+    rate.onAck(25, 64)
+    expect(rate.bytesPerSecond).toBeUndefined()
+    expect(rate.maxInFlightBytes()).toBe(256 * 1024)
+  })
+
   test('on a path of microseconds some two milliseconds of it are in flight, since an emergency waits for them', () => {
     const rate = new DeliveryRate()
     rate.onRoundTrip(0, 0.2)

@@ -7,6 +7,7 @@ import {
   createPublicKey,
   createSecretKey,
   diffieHellman,
+  generateKeyPair,
   generateKeyPairSync,
   randomBytes,
   sign,
@@ -52,6 +53,35 @@ class NodeEd25519KeyPair implements Ed25519KeyPair {
   ) {}
 }
 
+/*
+ * Fresh X25519 keys are made ahead, off the main thread: a handshake is nothing but waiting, and making its key would be
+ * a tenth of it. Each is handed out once; the pool fills only once somebody asked for a key, so that a program that
+ * never dials makes none.
+ */
+const SPARE_EPHEMERALS = 4
+const spares: NodeX25519KeyPair[] = []
+let making = 0
+
+function takeEphemeral(): NodeX25519KeyPair {
+  const pair = spares.pop() ?? freshPair(generateKeyPairSync('x25519', rawPublic))
+  while (spares.length + making < SPARE_EPHEMERALS) {
+    making += 1
+    generateKeyPair('x25519', rawPublic, (error, publicKey, privateKey) => {
+      making -= 1
+      // without a spare the next one is made on the spot, and says what is wrong
+      if (error === null) spares.push(freshPair({ publicKey, privateKey }))
+    })
+  }
+  return pair
+}
+
+const rawPublic = { publicKeyEncoding: { format: 'der', type: 'spki' } } as const
+
+/** The last 32 bytes of an X25519 SubjectPublicKeyInfo are the key (RFC 8410). */
+function freshPair(made: { readonly publicKey: unknown; readonly privateKey: unknown }): NodeX25519KeyPair {
+  return new NodeX25519KeyPair(made.privateKey as KeyObject, new Uint8Array((made.publicKey as Buffer).subarray(-32)))
+}
+
 /** {@link Crypto} on node:crypto. */
 export function createNodeCrypto(options: NodeCryptoOptions = {}): Crypto {
   const suites = Object.freeze([...(options.suites ?? (['aes-256-gcm', 'chacha20-poly1305'] as const))])
@@ -73,7 +103,8 @@ export function createNodeCrypto(options: NodeCryptoOptions = {}): Crypto {
     hkdfExtract: (salt, keyMaterial) => hmacSha256(salt, keyMaterial),
     hkdfExpand: (key, info, length) => hkdfExpand(hmacSha256, key, info, length),
     x25519KeyPair(seed) {
-      const privateKey = seed === undefined ? generateKeyPairSync('x25519').privateKey : importPrivate('X25519', seed)
+      if (seed === undefined) return takeEphemeral()
+      const privateKey = importPrivate('X25519', seed)
       return new NodeX25519KeyPair(privateKey, publicBytes(privateKey))
     },
     x25519(own, publicKey) {

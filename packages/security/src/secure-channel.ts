@@ -13,6 +13,7 @@ import { SessionKey } from './aead-key.js'
 import { CERTIFICATE_BYTES, verifyCertificate } from './certificate.js'
 import { nodeIdOf, type Identity } from './identity.js'
 import { isLowOrderX25519Key } from './key-checks.js'
+import { KnownCertificates } from './known-certificates.js'
 import { HandshakeState } from './noise/handshake-state.js'
 import type { NoiseFault } from './noise/noise-error.js'
 
@@ -46,6 +47,7 @@ export class HandshakeError extends AivError<HandshakeErrorCode> {}
  */
 export function secureChannels(components: SecureChannelComponents): SecureChannels {
   const { suites } = components.identity.crypto
+  const known = new KnownCertificates()
   return {
     suites,
     start(options) {
@@ -56,7 +58,7 @@ export function secureChannels(components: SecureChannelComponents): SecureChann
       if (options.pattern === 'XK' && options.role === 'initiator' && options.remoteStatic === undefined) {
         throw new ArgumentError('XK needs the static key of the responder')
       }
-      return new NoiseHandshake(components, options)
+      return new NoiseHandshake(components, known, options)
     },
   }
 }
@@ -64,6 +66,7 @@ export function secureChannels(components: SecureChannelComponents): SecureChann
 class NoiseHandshake implements Handshake {
   readonly #identity: Identity
   readonly #clock: Pick<Clock, 'unixNow'>
+  readonly #known: KnownCertificates
   readonly #options: HandshakeOptions
   readonly #state: HandshakeState
   /** Ours, for the one message that can carry it. Both are taken now: the static key may be replaced meanwhile. */
@@ -72,11 +75,16 @@ class NoiseHandshake implements Handshake {
   #proven: Pick<SecureSession, 'remote' | 'remoteStatic' | 'remotePayload'> | undefined
   #outcome: SecureSession | AivError<HandshakeErrorCode> | undefined
 
-  constructor({ identity, clock }: SecureChannelComponents, options: HandshakeOptions) {
+  constructor(
+    { identity, clock }: SecureChannelComponents,
+    known: KnownCertificates,
+    options: HandshakeOptions,
+  ) {
     const { role, pattern, suite, prologue, payload } = options
     const rs = role === 'initiator' && pattern === 'XK' ? options.remoteStatic : undefined
     this.#identity = identity
     this.#clock = clock
+    this.#known = known
     this.#options = options
     this.#certified = joinBytes([identity.certificate(clock.unixNow()), payload])
     this.#state = new HandshakeState({
@@ -124,7 +132,7 @@ class NoiseHandshake implements Handshake {
     if (payload.length > CERTIFICATE_BYTES + MAX_HANDSHAKE_PAYLOAD_BYTES) return 'HANDSHAKE_MALFORMED'
     const { crypto, nodeId: ownId } = this.#identity
     const bytes = payload.subarray(0, CERTIFICATE_BYTES)
-    const certificate = verifyCertificate(crypto, bytes, remoteStatic, this.#clock.unixNow())
+    const certificate = verifyCertificate(crypto, bytes, remoteStatic, this.#clock.unixNow(), this.#known)
     if (typeof certificate === 'string') return certificate
     const nodeId = nodeIdOf(crypto, certificate.publicKey)
     const { expected } = this.#options
