@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { makeCertificates } from './certificates.mjs'
 import { compare } from './compare.mjs'
 import { compareWithPeers, havePeers } from './peers.mjs'
+import { haveSodium } from './sodium.mjs'
 import { defaults, figures } from './work.mjs'
 
 const help = `npm run bench -- [options]
@@ -127,7 +128,7 @@ async function runComparison() {
 /** Ours, without the yardstick. */
 function adapterNames(folder) {
   return readdirSync(folder)
-    .filter((name) => name.endsWith('.mjs') && name !== 'tls.mjs')
+    .filter((name) => name.endsWith('.mjs') && name !== 'tls.mjs' && (name !== 'htx-sodium.mjs' || haveSodium()))
     .map((name) => name.replace(/\.mjs$/, ''))
     .sort()
 }

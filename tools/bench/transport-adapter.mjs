@@ -1,7 +1,7 @@
 // One transport as a benchmark adapter: the interface of ../shared/bench/README.md over one Connection.
 import { randomBytes } from 'node:crypto'
 import { silentLogger } from '@aiv/transport-api'
-import { createIdentity, secureChannels } from '@aiv/security'
+import { createIdentity, generateIdentity, secureChannels } from '@aiv/security'
 
 const clock = {
   now: () => performance.now(),
@@ -18,8 +18,8 @@ const reliable = Object.freeze({ priority: 2, delivery: 'reliable' })
 export const unhurried = Object.freeze({ handshakesPerSecond: Infinity })
 
 /** A running transport of a fresh identity. */
-export async function start(factory, onConnection = () => undefined) {
-  const identity = await createIdentity()
+export async function start(factory, onConnection = () => undefined, crypto) {
+  const identity = await (crypto === undefined ? createIdentity() : generateIdentity(crypto))
   const transport = factory({
     identity,
     secure: secureChannels({ identity, clock }),
@@ -69,15 +69,15 @@ function wrap(connection) {
   }
 }
 
-/** `listening` and `dialling` are transport factories. */
-export function transportAdapter(listening, dialling) {
+/** `listening` and `dialling` are transport factories; `crypto`: other than the default one. */
+export function transportAdapter(listening, dialling, crypto) {
   return {
     async server(onConnection) {
-      const { transport, addresses, identity } = await start(listening, (connection) => onConnection(wrap(connection)))
+      const { transport, addresses, identity } = await start(listening, (connection) => onConnection(wrap(connection)), crypto)
       return { addr: { address: addresses[0], nodeId: identity.nodeId }, close: () => transport.close() }
     },
     async client({ address, nodeId }) {
-      const { transport } = await start(dialling)
+      const { transport } = await start(dialling, undefined, crypto)
       return { connect: async () => wrap(await transport.dial(address, { expected: nodeId })) }
     },
   }

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { cache, freshEnvironment, root, run } from './support.mjs'
 
 /** Packages with tests that need something which a plain checkout does not have. */
-for (const name of ['htx-codec']) {
+for (const name of ['htx-codec', 'security']) {
   test(`${name}: test-system`, async () => {
     const cwd = join(root, 'packages', name)
     assert.ok(existsSync(join(cwd, 'test-system')), 'the tests are gone')

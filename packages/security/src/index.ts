@@ -8,6 +8,7 @@ export {
   type KeyFileErrorCode,
 } from './key-store.js'
 export { nodeCrypto, createNodeCrypto, type NodeCryptoOptions, type AeadFactory } from './crypto.node.js'
+export { loadNativeSodium } from './sodium-native.node.js'
 export {
   Identity,
   type IdentitySecrets,

@@ -75,11 +75,7 @@ class NoiseHandshake implements Handshake {
   #proven: Pick<SecureSession, 'remote' | 'remoteStatic' | 'remotePayload'> | undefined
   #outcome: SecureSession | AivError<HandshakeErrorCode> | undefined
 
-  constructor(
-    { identity, clock }: SecureChannelComponents,
-    known: KnownCertificates,
-    options: HandshakeOptions,
-  ) {
+  constructor({ identity, clock }: SecureChannelComponents, known: KnownCertificates, options: HandshakeOptions) {
     const { role, pattern, suite, prologue, payload } = options
     const rs = role === 'initiator' && pattern === 'XK' ? options.remoteStatic : undefined
     this.#identity = identity

@@ -39,7 +39,9 @@ describe('certificates that were verified before', () => {
     const { certificate, noiseKey } = certified(1)
     const known = new KnownCertificates()
     verifyCertificate(nodeCrypto, certificate, noiseKey, unixNow, known)
-    expect(verifyCertificate(nodeCrypto, certificate, certified(2).noiseKey, unixNow, known)).toBe('CERTIFICATE_INVALID')
+    expect(verifyCertificate(nodeCrypto, certificate, certified(2).noiseKey, unixNow, known)).toBe(
+      'CERTIFICATE_INVALID',
+    )
     for (let at = 32; at < certificate.length; at++) {
       const changed = Uint8Array.from(certificate)
       changed[at] = (changed[at] as number) ^ 1
