@@ -73,7 +73,11 @@ function wrap(connection) {
 export function transportAdapter(listening, dialling, crypto) {
   return {
     async server(onConnection) {
-      const { transport, addresses, identity } = await start(listening, (connection) => onConnection(wrap(connection)), crypto)
+      const { transport, addresses, identity } = await start(
+        listening,
+        (connection) => onConnection(wrap(connection)),
+        crypto,
+      )
       return { addr: { address: addresses[0], nodeId: identity.nodeId }, close: () => transport.close() }
     },
     async client({ address, nodeId }) {
