@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os'
 import { type Address, DialError, type TransportProfile } from '@aiv/transport-api'
 import {
   dialableHosts,
+  LISTEN_BACKLOG,
   listenError,
   type Listening,
   type LinkListener,
@@ -92,7 +93,7 @@ function listening(server: Server, host: string | undefined, port: number): Prom
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, host, port))
     server.once('error', onError)
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+    server.listen({ port, backlog: LISTEN_BACKLOG, ...(host === undefined ? {} : { host }) }, () => {
       server.removeListener('error', onError)
       resolve()
     })

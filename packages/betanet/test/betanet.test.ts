@@ -2,6 +2,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
 import { describe, expect, test } from '@jest/globals'
+import type { Identity } from '@aiv/security'
 import { parseAddress, Priority, type NodeId, type PeerRecord, type Transport } from '@aiv/transport-api'
 import { betanet, type BetanetOptions } from '../src/index.js'
 import { Keeper, TestClock, TestHost, testNode, type TestNode } from './bench.js'
@@ -177,6 +178,18 @@ describe('betanet dials', () => {
     })
     await there.transport.close()
     http.server.close()
+  })
+
+  test('a dialler whose certificate is refused learns why, although it was through by then', async () => {
+    const there = await up()
+    const here = await up({ listen: false })
+    const identity = here.components.identity as Identity
+    const old = identity.certificate(Date.now() - 30 * 86_400_000)
+    Object.defineProperty(identity, 'certificate', { value: () => old })
+    const connection = new Keeper(await here.transport.dial(there.address, { expected: undefined }))
+    expect(await connection.end()).toEqual({ by: 'remote', code: 'CERTIFICATE_EXPIRED', retryable: true })
+    expect(there.host.accepted).toEqual([])
+    await Promise.all([here.transport.close(), there.transport.close()])
   })
 
   test('a dial that is aborted while it connects, and while it shakes hands, leaves no socket', async () => {

@@ -75,9 +75,10 @@ export class HalfOpenTable<Entry> {
   readonly #slots = new Map<Entry, Slot<Entry>>()
   readonly #hosts = new Map<string, Set<Slot<Entry>>>()
   readonly #networks = new Map<string, Set<Slot<Entry>>>()
+  readonly #strangers = new Crowd<Entry>()
+  readonly #acquaintances = new Crowd<Entry>()
   /** Least recently used first. */
   readonly #buckets = new Map<string, Bucket>()
-  #unknown = 0
 
   constructor(limits: HalfOpenLimits = defaultHalfOpenLimits) {
     this.#limits = limits
@@ -113,14 +114,18 @@ export class HalfOpenTable<Entry> {
     this.#slots.delete(entry)
     drop(this.#hosts, slot.host, slot)
     drop(this.#networks, slot.network, slot)
-    if (!slot.known) this.#unknown--
+    this.#crowd(slot).delete(slot)
   }
 
   #insert(slot: Slot<Entry>): void {
     this.#slots.set(slot.entry, slot)
     put(this.#hosts, slot.host, slot)
     put(this.#networks, slot.network, slot)
-    if (!slot.known) this.#unknown++
+    this.#crowd(slot).add(slot)
+  }
+
+  #crowd({ known }: Slot<Entry>): Crowd<Entry> {
+    return known ? this.#acquaintances : this.#strangers
   }
 
   /** At most one has to go: every insertion adds one, and all limits held before it. */
@@ -129,31 +134,26 @@ export class HalfOpenTable<Entry> {
     const ofHost = this.#hosts.get(host)
     if (ofHost !== undefined && ofHost.size >= perHost) return first(ofHost)
     const ofNetwork = this.#networks.get(network)
-    if (ofNetwork !== undefined && ofNetwork.size >= perNetwork) return this.#oldestOfFullest(ofNetwork)
-    if (!known && this.#unknown >= total - reservedForKnown) return this.#oldestOfFullest(this.#unknownSlots())
-    if (this.#slots.size < total) return undefined
+    if (ofNetwork !== undefined && ofNetwork.size >= perNetwork) return this.#oldestOfFullestHost(ofNetwork)
+    const noRoom = !known && this.#strangers.size >= total - reservedForKnown
+    if (!noRoom && this.#slots.size < total) return undefined
     // A known address is given up only when there is nobody else
-    return this.#oldestOfFullest(this.#unknown > 0 ? this.#unknownSlots() : this.#slots.values())
-  }
-
-  *#unknownSlots(): Iterable<Slot<Entry>> {
-    for (const slot of this.#slots.values()) if (!slot.known) yield slot
-  }
-
-  /** Oldest slot of whichever host has most among `slots`, which come oldest first. At most `total` steps. */
-  #oldestOfFullest(slots: Iterable<Slot<Entry>>): Slot<Entry> | undefined {
+    const crowd = this.#strangers.size > 0 ? this.#strangers : this.#acquaintances
     // By network first: one that owns a /48 spreads over its /64s
-    const inNetwork = new Map<string, number>()
-    const inHost = new Map<string, number>()
-    const all = [...slots]
-    for (const { host, network } of all) {
-      inNetwork.set(network, (inNetwork.get(network) ?? 0) + 1)
-      inHost.set(host, (inHost.get(host) ?? 0) + 1)
+    return this.#oldestOfFullestHost(crowd.fullestNetwork())
+  }
+
+  /** Oldest slot of whichever host has most in all, among `slots` of one network, which come oldest first. */
+  #oldestOfFullestHost(slots: Iterable<Slot<Entry>>): Slot<Entry> | undefined {
+    let best: Slot<Entry> | undefined
+    let most = 0
+    for (const slot of slots) {
+      const count = this.#hosts.get(slot.host)?.size ?? 0
+      if (count <= most) continue
+      best = slot
+      most = count
     }
-    const network = fullest(inNetwork)
-    const rest = all.filter((slot) => slot.network === network)
-    const host = fullest(new Map(rest.map((slot) => [slot.host, inHost.get(slot.host) ?? 0])))
-    return rest.find((slot) => slot.host === host)
+    return best
   }
 
   #takeToken(now: Millis, host: string): boolean {
@@ -192,15 +192,50 @@ function first<T>(values: Iterable<T>): T | undefined {
   return undefined
 }
 
-/** The key with the largest count, the earliest inserted among equals. */
-function fullest(counts: ReadonlyMap<string, number>): string | undefined {
-  let best: string | undefined
-  let most = 0
-  for (const [key, count] of counts) {
-    if (count > most) {
-      best = key
-      most = count
-    }
+/**
+ * Slots by network, and the networks by how many each has. A flood asks for the fullest with every connection, so that
+ * going through all of them would be most of what a flood costs.
+ */
+class Crowd<Entry> {
+  readonly #networks = new Map<string, Set<Slot<Entry>>>()
+  /** At each count the networks that have so many slots, the one that came to it first in front. */
+  readonly #byCount: Set<Set<Slot<Entry>>>[] = []
+  #size = 0
+  /** No network has more. */
+  #most = 0
+
+  get size(): number {
+    return this.#size
   }
-  return best
+
+  add(slot: Slot<Entry>): void {
+    let slots = this.#networks.get(slot.network)
+    if (slots === undefined) this.#networks.set(slot.network, (slots = new Set()))
+    this.#byCount[slots.size]?.delete(slots)
+    slots.add(slot)
+    this.#size++
+    this.#place(slots)
+  }
+
+  delete(slot: Slot<Entry>): void {
+    const slots = this.#networks.get(slot.network)
+    if (slots === undefined) return
+    this.#byCount[slots.size]?.delete(slots)
+    slots.delete(slot)
+    this.#size--
+    if (slots.size === 0) this.#networks.delete(slot.network)
+    else this.#place(slots)
+    while (this.#most > 0 && this.#byCount[this.#most]?.size === 0) this.#most--
+  }
+
+  /** Its slots, oldest first; nothing of an empty crowd. */
+  fullestNetwork(): Iterable<Slot<Entry>> {
+    return first(this.#byCount[this.#most] ?? []) ?? []
+  }
+
+  #place(slots: Set<Slot<Entry>>): void {
+    for (let count = this.#byCount.length; count <= slots.size; count++) this.#byCount.push(new Set())
+    this.#byCount[slots.size]?.add(slots)
+    this.#most = Math.max(this.#most, slots.size)
+  }
 }

@@ -19,6 +19,7 @@ import {
   type TransportProfile,
 } from '@aiv/transport-api'
 import { HtxConnection, type HtxConnectionOwner } from './htx-connection.js'
+import { HtxSessionError } from './errors.js'
 import type { HtxLink } from './htx-link.js'
 import { HalfOpenTable } from './half-open-table.js'
 import { KnownHosts } from './known-hosts.js'
@@ -38,6 +39,9 @@ interface HalfOpen extends Arrival {
   readonly prefix: string
   close(): void
 }
+
+/** One for all: a stack trace for each would be a tenth of what a flood of handshakes costs. */
+const evicted = new HtxSessionError('ABORTED', 'too many unfinished handshakes', { retryable: true })
 
 /** Header, tag, CRC, and the head of one chunk. */
 const FRAME_OVERHEAD = 24 + 16 + 16
@@ -278,7 +282,7 @@ export class HtxTransport implements Transport {
       },
       onDown: () => entry.leave(),
     })
-    entry.close = () => connection.abort(new Error('too many unfinished handshakes'))
+    entry.close = () => connection.abort(evicted)
     connection.start()
   }
 

@@ -17,7 +17,7 @@ export {
   type HtxConnectionParts,
   LINK_CLOSE_TIMEOUT_MS,
 } from './htx-connection.js'
-export type { LinkProvider, LinkListener, Listening, Arrival } from './link-provider.js'
+export { type Arrival, LISTEN_BACKLOG, type LinkListener, type LinkProvider, type Listening } from './link-provider.js'
 export { HtxTransport } from './htx-transport.js'
 export type { HtxTransportOptions } from './transport-options.js'
 export {

@@ -50,3 +50,10 @@ export interface Listening {
   /** No new links from here on; resolves when the listener is down. Links live on. */
   close(): Promise<void>
 }
+
+/**
+ * Connections that the system holds for a listener until it gets round to them. Of one more the first packet is dropped,
+ * an honest one like any other, and comes again only after a second; but whoever comes last waits for all of them, so
+ * that there should be no more than are accepted in half a second. docs/decisions/0140-half-open-limits.md
+ */
+export const LISTEN_BACKLOG = 2_048

@@ -76,6 +76,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   #ready: Uint8Array[] = []
   #handshakeSentAt: Millis | undefined
   #heardFrame = false
+  /** Message 3 is sent, and no sealed frame has shown yet that the other side took it. */
+  #unconfirmed = false
 
   #sealer: RecordSealer | undefined
   #opener: RecordOpener | undefined
@@ -102,6 +104,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   // the frame that arrives in pieces
   #frameType = 0
   #frameFlags = 0
+  #frameSealed = false
   /** Payload of one that is not sealed: copied, since a view for each byte would hold a hundred times as much. */
   #framePayload = EMPTY
   #frameFilled = 0
@@ -441,7 +444,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   readonly #sink: FrameSink = {
     onFrame: (header, headerBytes, payload) => {
       if (this.#deaf()) return
-      if (this.#opener === undefined) return this.#onPlainFrame(header, payload)
+      if (this.#opener === undefined || this.#isRefusal(header)) return this.#onPlainFrame(header, payload)
       const { type, flags, length } = header
       this.#onRecord(type, flags, length, this.#opener.open(header, headerBytes, payload))
     },
@@ -449,20 +452,21 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       if (this.#deaf()) return
       this.#frameType = header.type
       this.#frameFlags = header.flags
-      if (this.#opener !== undefined) return this.#opener.start(header, headerBytes)
+      this.#frameSealed = this.#opener !== undefined && !this.#isRefusal(header)
+      if (this.#frameSealed) return this.#opener?.start(header, headerBytes)
       this.#checkPlainFrame(header)
       this.#framePayload = new Uint8Array(header.length)
       this.#frameFilled = 0
     },
     onFramePiece: (piece) => {
       if (this.#deaf()) return
-      if (this.#opener !== undefined) return this.#opener.update(piece)
+      if (this.#frameSealed) return this.#opener?.update(piece)
       this.#framePayload.set(piece, this.#frameFilled)
       this.#frameFilled += piece.length
     },
     onFrameEnd: () => {
       if (this.#deaf()) return
-      if (this.#opener === undefined) {
+      if (this.#opener === undefined || !this.#frameSealed) {
         const payload = this.#framePayload
         this.#framePayload = EMPTY
         return this.#onPlainPayload(this.#frameType, payload)
@@ -475,6 +479,14 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   /** After the other side's CLOSE nothing it sends counts, nor after our end. */
   #deaf(): boolean {
     return this.#state === 'closed' || this.#remoteClose !== undefined
+  }
+
+  /**
+   * The CLOSE of a responder that refuses message 3: it has no keys to seal it with, and we are through already. Taken
+   * for what every CLOSE of the handshake is, a hint from whoever is in between, who could as well cut the connection.
+   */
+  #isRefusal({ type, flags, sequence }: FrameHeader): boolean {
+    return this.#unconfirmed && type === FrameType.Close && flags === 0 && sequence === 0
   }
 
   #onPlainFrame(header: FrameHeader, payload: Uint8Array): void {
@@ -522,6 +534,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#sealer = new AeadRecordSealer(session.sending)
     this.#opener = new AeadRecordOpener(session.receiving)
     this.#keySince = this.#now
+    this.#unconfirmed = this.#start.role === 'initiator'
     this.#remoteCapabilities = remoteCapabilities
     this.#maxPlainBytes = Math.min(maxFrameBytes, remoteCapabilities.maxFrameBytes) - FRAME_OVERHEAD - AEAD_TAG_BYTES
     if (fault !== undefined) throw fault
@@ -534,6 +547,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   /** A frame whose tag was right: only now its type means something. */
   #onRecord(type: number, flags: number, wireBytes: number, plain: Bytes): void {
+    this.#unconfirmed = false
     if (type === FrameType.Data && wireBytes > AEAD_TAG_BYTES) {
       this.#limiter.earn(wireBytes)
       return this.#onData((flags & FrameFlag.Compressed) === 0 ? plain : this.#compression.decompress(joinBytes(plain)))

@@ -103,6 +103,48 @@ describe('the table of unfinished handshakes', () => {
     expect(table.admit(0, '192.0.2.1', false, 16)).toEqual({ verdict: 'admit', evicted: undefined })
   })
 
+  /** Arrivals half a millisecond apart, and honest handshakes of 100 ms between them: those that were evicted. */
+  const flooded = (source: (index: number) => string, most: number): string[] => {
+    const table = new HalfOpenTable<string>()
+    const lost: string[] = []
+    table.admit(0, '198.51.100.1', true, 'known, and slow')
+    for (let i = 0; i < 10_000; i++) {
+      const verdicts = [table.admit(i / 2, source(i), false, `flood ${i}`)]
+      // a stranger and somebody known, ten times a second each, and each from an address of its own
+      if (i % 200 === 0) {
+        verdicts.push(table.admit(i / 2, `203.0.${i / 200}.1`, false, `stranger ${i}`))
+        verdicts.push(table.admit(i / 2, `198.51.${i / 200}.1`, true, `known ${i}`))
+        table.remove(`stranger ${i - 200}`)
+        table.remove(`known ${i - 200}`)
+      }
+      for (const verdict of verdicts) {
+        if (verdict.verdict === 'admit' && verdict.evicted?.startsWith('flood') === false) lost.push(verdict.evicted)
+      }
+      expect(table.size).toBeLessThanOrEqual(most + 3)
+    }
+    return lost
+  }
+
+  test.each([
+    ['one address', 16, () => '127.9.9.9'],
+    ['one prefix', 64, (i: number) => `127.9.8.${i % 256}`],
+    ['as many prefixes', 768, (i: number) => `10.${i >> 8}.${i & 255}.1`],
+  ])('ten thousand from %s hold %i places, and evict nobody but themselves', (_, most, source) => {
+    expect(flooded(source, most)).toEqual([])
+  })
+
+  test('those who hold many places pay for all that follows, and single ones stay', () => {
+    const table = new HalfOpenTable<string>(unhurried)
+    for (let i = 0; i < 64; i++) table.admit(0, `203.0.${i}.1`, false, `single ${i}`)
+    for (let i = 0; i < 704; i++) table.admit(0, `10.0.${i % 11}.${i % 251}`, false, `crowd ${i}`)
+    expect(table.size).toBe(768)
+    for (let i = 0; i < 10_000; i++) {
+      const verdict = table.admit(0, `10.1.${i % 13}.${i % 251}`, false, `later ${i}`)
+      expect(verdict).toMatchObject({ verdict: 'admit', evicted: expect.stringMatching(/^(crowd|later)/) })
+    }
+    expect(table.size).toBe(768)
+  })
+
   test('no sequence of arrivals and departures passes any limit', () => {
     const limits = verifyHalfOpenLimits({
       perHost: 2,

@@ -43,6 +43,14 @@ function inClear(pair: SessionPair, text: string): boolean {
   return [...pair.initiator.outputs, ...pair.responder.outputs].some((bytes) => Buffer.from(bytes).includes(text))
 }
 
+/** Payloads of the HANDSHAKE frames among what a side sent. */
+function handshakes(outputs: readonly Uint8Array[]): Uint8Array[] {
+  return outputs
+    .flatMap((bytes) => decodeFrames(bytes, { maxFrameBytes: 65_536 }))
+    .filter(({ type }) => type === FrameType.Handshake)
+    .map(({ payload }) => payload)
+}
+
 const ways = (['XX', 'XK'] as const).flatMap((pattern) =>
   (['aes-256-gcm', 'chacha20-poly1305'] as const).map((suite) => ({ pattern, suite })),
 )
@@ -57,8 +65,7 @@ describe.each(ways)('a handshake $pattern with $suite', ({ pattern, suite }) => 
   test.each(messages)('with any byte of message $message changed establishes nothing', ({ from, frame }) => {
     const codes = new Map<string, number>()
     let length = 1
-    // every third byte, which with the two patterns and suites comes by every field of every message
-    for (let at = 0; at < length; at += 3) {
+    for (let at = 0; at < length; at++) {
       const pair = tampered(
         {
           from,
@@ -87,6 +94,18 @@ describe.each(ways)('a handshake $pattern with $suite', ({ pattern, suite }) => 
       codes.set(last.closed?.reason.code ?? '', (codes.get(last.closed?.reason.code ?? '') ?? 0) + 1)
       expect(inClear(pair, 'before anything')).toBe(false)
       expect(inClear(pair, 'so am I')).toBe(false)
+      // of a message 3 that is refused, the dialler learns why
+      if (frame === 1) {
+        expect(other.closed?.reason).toEqual({ by: 'remote', code: last.closed?.reason.code, retryable: true })
+      }
+      // nothing else is tried: the initiator said what it wants once, and closed sessions are silent
+      const openings = handshakes(pair.initiator.outputs).filter((_, index) => index === 0)
+      expect(openings.map((payload) => payload[2])).toEqual([suite === 'aes-256-gcm' ? 1 : 2])
+      expect(handshakes(pair.initiator.outputs).length).toBeLessThanOrEqual(2)
+      pair.advance(60_000)
+      expect(pair.initiator.session.state).toBe('closed')
+      expect(pair.initiator.session.pollOutput(pair.now)).toBeUndefined()
+      expect(pair.responder.eventsOf('established')).toEqual([])
     }
     expect([...codes.keys()]).toEqual(expect.arrayContaining(['HTX_BAD_MAGIC', 'MALFORMED']))
     if (pattern === 'XK' || frame === 1 || from === 'responder') expect(codes.has('HANDSHAKE_DECRYPT')).toBe(true)
@@ -215,9 +234,63 @@ describe('the life of a certificate', () => {
     ['from the future, by two days: it would serve a thief for longer than seven', 2 * DAY, 'CERTIFICATE_INVALID'],
   ])('%s (%i ms from now): %s', (_, offset, code) => {
     const dialled = converse(session('initiator', channels(1, NOW)), session('responder', channels(2, NOW + offset)))
-    expect(dialled.initiator).toBe(code)
+    expect(dialled).toEqual({ initiator: code, responder: code })
     const accepted = converse(session('initiator', channels(1, NOW + offset)), session('responder', channels(2, NOW)))
-    expect(accepted.responder).toBe(code)
+    // the dialler was through when its certificate was refused, and still learns why
+    expect(accepted).toEqual({ initiator: code, responder: code })
+  })
+})
+
+describe('a CLOSE that is not sealed', () => {
+  const close = (fields: { flags?: number; sequence?: number } = {}): Uint8Array =>
+    encodeFrame({
+      flags: 0,
+      sequence: 0,
+      timestamp: 0,
+      ...fields,
+      type: FrameType.Close,
+      payload: Uint8Array.of(0x04, 0x07),
+    })
+  /** A pair in which message 3 is on its way, for good. */
+  const unanswered = (): SessionPair => {
+    let sent = 0
+    const pair = new SessionPair({ wire: (bytes, side) => (side === 'initiator' && sent++ > 0 ? [] : [bytes]) })
+    pair.advance(0)
+    expect(pair.initiator.eventsOf('established')).toHaveLength(1)
+    expect(pair.responder.eventsOf('established')).toEqual([])
+    return pair
+  }
+  const codeOf = ({ closed }: { closed: { reason: { code: string } } | undefined }): string | undefined =>
+    closed?.reason.code
+
+  test('instead of the first sealed frame, also byte by byte, is the refusal of message 3', () => {
+    for (const size of [1, 5, 100]) {
+      const pair = unanswered()
+      for (let at = 0; at < close().length; at += size) pair.deliver(pair.initiator, close().subarray(at, at + size))
+      pair.advance(0)
+      expect(pair.initiator.closed?.reason).toEqual({ by: 'remote', code: 'CERTIFICATE_EXPIRED', retryable: true })
+    }
+  })
+
+  test.each([{ sequence: 1 }, { flags: 1 }])('with %j is PLAINTEXT_FRAME', (fields) => {
+    const pair = unanswered()
+    pair.deliver(pair.initiator, close(fields))
+    pair.advance(0)
+    expect(codeOf(pair.initiator)).toBe('PLAINTEXT_FRAME')
+  })
+
+  test('behind a sealed frame, and to a responder, is PLAINTEXT_FRAME', () => {
+    const pair = SessionPair.open()
+    pair.send(pair.responder, Uint8Array.of(1))
+    pair.advance(0)
+    pair.deliver(pair.initiator, close())
+    pair.advance(0)
+    expect(codeOf(pair.initiator)).toBe('PLAINTEXT_FRAME')
+
+    const other = SessionPair.open()
+    other.deliver(other.responder, close())
+    other.advance(0)
+    expect(codeOf(other.responder)).toBe('PLAINTEXT_FRAME')
   })
 })
 

@@ -8,6 +8,7 @@ import {
   dialableHosts,
   listenError,
   type Listening,
+  LISTEN_BACKLOG,
   type LinkListener,
   socketAddress,
 } from '@aiv/htx-session'
@@ -93,7 +94,7 @@ export async function listenOn(
   await new Promise<void>((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException): void => reject(listenError(error, host, port))
     server.once('error', onError)
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+    server.listen({ port, backlog: LISTEN_BACKLOG, ...(host === undefined ? {} : { host }) }, () => {
       server.removeListener('error', onError)
       resolve()
     })
