@@ -286,7 +286,8 @@ export class HtxConnection implements Connection {
       this.#timer.clear()
     }
     this.#timerAt = at
-    this.#timer = this.#clock.setTimeout(this.#onTimer, Math.max(0, at - this.#clock.now()))
+    // whole milliseconds: Node keeps a list of timers for each duration that occurs
+    this.#timer = this.#clock.setTimeout(this.#onTimer, Math.max(0, Math.ceil(at - this.#clock.now())))
   }
 
   readonly #onTimer = (): void => {

@@ -7,7 +7,6 @@ import {
   createPublicKey,
   createSecretKey,
   diffieHellman,
-  generateKeyPair,
   generateKeyPairSync,
   randomBytes,
   sign,
@@ -54,32 +53,37 @@ class NodeEd25519KeyPair implements Ed25519KeyPair {
 }
 
 /*
- * Fresh X25519 keys are made ahead, off the main thread: a handshake is nothing but waiting, and making its key would be
- * a tenth of it. Each is handed out once; the pool fills only once somebody asked for a key, so that a program that
- * never dials makes none.
+ * Fresh X25519 keys are made ahead, after the turn in which one was taken: a handshake is mostly waiting, and making its
+ * key is a tenth of it. Each is handed out once. A program that never dials makes none. (Made by the thread pool they cost
+ * this thread more than when it makes them itself.)
  */
-const SPARE_EPHEMERALS = 4
+const SPARE_EPHEMERALS = 2
 const spares: NodeX25519KeyPair[] = []
-let making = 0
+let making = false
 
 function takeEphemeral(): NodeX25519KeyPair {
-  const pair = spares.pop() ?? freshPair(generateKeyPairSync('x25519', rawPublic))
-  while (spares.length + making < SPARE_EPHEMERALS) {
-    making += 1
-    generateKeyPair('x25519', rawPublic, (error, publicKey, privateKey) => {
-      making -= 1
-      // without a spare the next one is made on the spot, and says what is wrong
-      if (error === null) spares.push(freshPair({ publicKey, privateKey }))
-    })
+  if (!making) {
+    making = true
+    setImmediate(makeSpares).unref()
   }
-  return pair
+  return spares.pop() ?? freshPair()
+}
+
+function makeSpares(): void {
+  making = false
+  while (spares.length < SPARE_EPHEMERALS) spares.push(freshPair())
 }
 
 const rawPublic = { publicKeyEncoding: { format: 'der', type: 'spki' } } as const
 
 /** The last 32 bytes of an X25519 SubjectPublicKeyInfo are the key (RFC 8410). */
-function freshPair(made: { readonly publicKey: unknown; readonly privateKey: unknown }): NodeX25519KeyPair {
-  return new NodeX25519KeyPair(made.privateKey as KeyObject, new Uint8Array((made.publicKey as Buffer).subarray(-32)))
+function freshPair(): NodeX25519KeyPair {
+  // the published types know no pair of which only the public key is encoded
+  const made = generateKeyPairSync('x25519', rawPublic as never) as unknown as {
+    privateKey: KeyObject
+    publicKey: Buffer
+  }
+  return new NodeX25519KeyPair(made.privateKey, new Uint8Array(made.publicKey.subarray(-32)))
 }
 
 /** {@link Crypto} on node:crypto. */
