@@ -37,7 +37,8 @@ export async function fuzz({ name, inputs, seed, guided = false, only, shared = 
     try {
       kind = target.run(bytes, random)
       if (kind instanceof Promise) kind = await kind
-    } catch (error) {
+    } catch (fault) {
+      const error = only === undefined ? await traced(bytes, fault) : fault
       throw Object.assign(error instanceof Error ? error : new Error(String(error)), {
         input: Buffer.from(bytes).toString('hex'),
         index,
@@ -50,7 +51,22 @@ export async function fuzz({ name, inputs, seed, guided = false, only, shared = 
     return count === undefined
   }
 
+  /** Once more, for the sake of its stack: some inputs are cut at random, and need a few tries. */
+  const traced = async (bytes, fault) => {
+    Error.stackTraceLimit = 20
+    for (let i = 0; i < 50; i++) {
+      try {
+        await target.run(bytes.slice(), random)
+      } catch (error) {
+        return error
+      }
+    }
+    return fault
+  }
+
   try {
+    // where most inputs end in an error, stack traces are a third of the time
+    Error.stackTraceLimit = only === undefined ? 0 : 20
     if (only !== undefined) {
       await look(new Uint8Array(Buffer.from(only, 'hex')), 0)
       return figures(1, 0)

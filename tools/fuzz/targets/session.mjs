@@ -15,6 +15,7 @@ import { SeededRandom } from '@aiv/testkit'
 import { AivError, equalBytes, joinBytes } from '@aiv/transport-api'
 import { codec, ensure } from '../expect.mjs'
 import { cut } from '../mutate.mjs'
+import { remembering } from '../remember.mjs'
 import { repairCrc } from './codec.mjs'
 
 const lz4 = lz4Compressor()
@@ -53,7 +54,7 @@ class Restarting {
 
 function party(number) {
   const random = new Restarting(`party ${number}`)
-  const identity = identityFromSeed(seededCrypto(nodeCrypto, random), new Uint8Array(32).fill(number))
+  const identity = identityFromSeed(seededCrypto(remembering(nodeCrypto), random), new Uint8Array(32).fill(number))
   const secure = secureChannels({ identity, clock: { unixNow: () => 1_750_000_000_000 } })
   return { random, identity, secure }
 }
@@ -171,6 +172,7 @@ function withoutTimes(stream, honest) {
 
 const secrets = { initiator: new Uint8Array(32).fill(1), responder: new Uint8Array(32).fill(2) }
 const key = (whose) => new SessionKey(nodeCrypto, 'aes-256-gcm', 'aiv-htx/1.1', secrets[whose].slice())
+const remotePayload = encodeCapabilities(capabilities)
 const remote = Object.freeze({ nodeId: '0'.repeat(32), publicKey: bytes(32) })
 
 /** Stands for a handshake that is over, with real keys: a real one would be nearly all of the time spent. */
@@ -184,7 +186,7 @@ const proven = {
       outcome = {
         remote,
         remoteStatic: bytes(32),
-        remotePayload: encodeCapabilities(capabilities),
+        remotePayload,
         handshakeHash: bytes(32),
         sending: key(role),
         receiving: key(other),
@@ -312,6 +314,7 @@ const asInput = (frames) =>
 
 /** The other side is proven, and says what it likes: nothing is thrown, everything is bounded. */
 function lyingPeer() {
+  const asked = bytes(300)
   const packed = lz4.compress(chunk(1, true, new Uint8Array(20_000)))
   const small = htxSessionOptions({ compression: true, maxMessageBytes: 65_536, controlFramesPerSecond: 100 })
   return {
@@ -333,7 +336,7 @@ function lyingPeer() {
       const events = []
       const budget = new ReassemblyBudget(2 ** 20)
       const session = established(events, budget, small)
-      session.send(0, bytes(300), { priority: 2, delivery: 'reliable', tag: 1 })
+      session.send(0, asked.slice(), { priority: 2, delivery: 'reliable', tag: 1 })
       const sealer = new AeadRecordSealer(key('initiator'))
       const opener = new AeadRecordOpener(key('responder'))
       let now = 0
@@ -440,15 +443,15 @@ function noise() {
 }
 
 export const sessionTargets = {
+  'session-frames': lyingPeer,
+  'session-sealed': sealedStream,
+  noise,
+  'session-handshake-xk': handshaking('XK'),
+  'session-handshake-xx': handshaking('XX'),
   capabilities: codec({
     seeds: [encodeCapabilities(capabilities), encodeCapabilities({ ...capabilities, lz4: false, patterns: ['XX'] })],
     decode: decodeCapabilities,
     encode: encodeCapabilities,
     kind: ({ versions, patterns, suites }) => `${Math.min(versions.length, 3)} ${patterns.length} ${suites.length}`,
   }),
-  noise,
-  'session-handshake-xx': handshaking('XX'),
-  'session-handshake-xk': handshaking('XK'),
-  'session-sealed': sealedStream,
-  'session-frames': lyingPeer,
 }
