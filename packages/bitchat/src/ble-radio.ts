@@ -7,7 +7,7 @@ import type { Bytes } from '@aiv/transport-api'
  */
 export interface BleRadio extends AsyncDisposable {
   /**
-   * Once. Rejects with a `TransportError`: `NO_ADAPTER` (no Bluetooth, switched off, no permission; the message has the
+   * Once. Rejects with a `BleError`: `NO_ADAPTER` (no Bluetooth, switched off, no permission; the message has the
    * hint), `TRANSPORT_CLOSED`. Nothing is left open then.
    */
   start(handler: BleRadioHandler, options?: { readonly signal?: AbortSignal }): Promise<void>
@@ -16,8 +16,8 @@ export interface BleRadio extends AsyncDisposable {
   /** Scans until told otherwise; `undefined` stops. Windows that were cut short by a connect are resumed by the radio. */
   scan(scanning: BleScanning | undefined): void
   /**
-   * Opens a link to a device that was seen. Rejects with a `DialError`: `TIMEOUT`, `UNREACHABLE`, `LINK_LIMIT` (the
-   * controller has no more), `LINK_EXISTS`; or with the signal's reason.
+   * Opens a link to a device that was seen. Rejects with a `BleError`: `TIMEOUT`, `UNREACHABLE`, `LINK_LIMIT` (the
+   * controller has no more), `LINK_EXISTS`, `TRANSPORT_CLOSED`; or with the signal's reason.
    */
   connect(device: string, options?: { readonly signal?: AbortSignal }): Promise<BleLink>
   /** The radio's own account, since its start. */
