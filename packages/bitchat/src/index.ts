@@ -1,1 +1,46 @@
-export {}
+export {
+  type BleRadio,
+  type BleRadioHandler,
+  type BleAdvertising,
+  type BleScanning,
+  type BleSighting,
+  type BleLink,
+  type BleLinkHandler,
+  type Airtime,
+  ADVERTISED_BYTES,
+} from './ble-radio.js'
+
+// The mesh, for those who bring a radio or a simulation of their own
+export { MeshCore, type MeshLinkView, PROOF_BYTES } from './mesh-core.js'
+export type {
+  MeshDatagram,
+  MeshCrypto,
+  AnnouncedKey,
+  MeshComponents,
+  MeshLinkOptions,
+  MeshSendResult,
+  MeshEvent,
+  MeshRoute,
+  MeshCounters,
+  MeshDropReason,
+} from './mesh-types.js'
+export { type MeshOptions, type MeshStoreOptions, defaultMeshOptions } from './mesh-options.js'
+export { type Announcement, MAX_ANNOUNCED_MORE_BYTES } from './announcement.js'
+export {
+  type MeshPacket,
+  MeshPacketType,
+  MAX_MESH_PACKET_BYTES,
+  DIRECTED_HEADER_BYTES,
+  BROADCAST_HEADER_BYTES,
+  PACKET_ID_BYTES,
+  MAX_BROADCAST_BYTES,
+  MAX_HOPS,
+} from './mesh-packet.js'
+export {
+  InMemoryAir,
+  type InMemoryAirComponents,
+  type InMemoryAirOptions,
+  type InMemoryRadioOptions,
+  type Reach,
+} from './in-memory-air.js'
+export type { InMemoryRadio } from './in-memory-radio.js'
