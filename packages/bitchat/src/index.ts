@@ -44,3 +44,12 @@ export {
   type Reach,
 } from './in-memory-air.js'
 export type { InMemoryRadio } from './in-memory-radio.js'
+export {
+  dutyCycle,
+  dutyCycleLevels,
+  type DutyCycleInput,
+  type DutyCycleLevel,
+  type DutyCycleOptions,
+  type DutyCyclePlan,
+} from './duty-cycle.js'
+export { segmented, splitPacket, PacketJoiner, MIN_LINK_PACKET_BYTES, SEGMENT_HEADER_BYTES } from './link-segments.js'
