@@ -53,3 +53,6 @@ export {
   type DutyCyclePlan,
 } from './duty-cycle.js'
 export { segmented, splitPacket, PacketJoiner, MIN_LINK_PACKET_BYTES, SEGMENT_HEADER_BYTES } from './link-segments.js'
+
+// The protocol of the deployed bitchat apps: docs/wire/bitchat-compatible.md
+export * as compatible from './profiles/bitchat-compatible/index.js'
