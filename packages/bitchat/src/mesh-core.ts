@@ -49,7 +49,7 @@ interface Pending {
 /** Announcements of others that a new neighbour is shown. */
 const MAX_SHOWN = 32
 /** Ours is not made anew for a new neighbour when it is younger than this, in ms. */
-const FRESH_ANNOUNCEMENT_MS = 5_000
+const FRESH_ANNOUNCEMENT_MS = 15_000
 const ANNOUNCE_JITTER = 0.25
 /** Neighbours from which on the relay jitter is used in full. */
 const DENSE_LINKS = 8
@@ -204,8 +204,8 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
   /** Tells everybody that we are here, now. */
   announce(now: Millis): void {
     const unixNow = this.#unixNow(now)
-    this.#announceAt =
-      now + this.#announceIntervalMs * (1 + ANNOUNCE_JITTER * (2 * this.#components.random.uniform() - 1))
+    const intervalMs = Math.max(this.#announceIntervalMs, this.#routes.size * this.#options.announceSpacingMs)
+    this.#announceAt = now + intervalMs * (1 + ANNOUNCE_JITTER * (2 * this.#components.random.uniform() - 1))
     const { identity, random, staticKey } = this.#components
     // strictly later than the last one, also when the clock was set back a little
     const issuedAt = Math.max(Math.floor(unixNow), (this.#announced?.issuedAt ?? -1) + 1)
@@ -236,7 +236,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
     const passage = { ttl: this.#options.hopLimit, hopCount: 0, custody: 0, hopAckWanted: false }
     const bytes = encodeMeshPacket(packet, passage)
     const fingerprint = this.#fingerprint(bytes)
-    this.#seen.record(now, fingerprint, 0, undefined)
+    this.#seen.record(now, fingerprint, 0)
     if (packet.type === MeshPacketType.Acknowledgement) return this.#sendBack(now, packet, bytes, fingerprint)
     this.#crumbs.drop(now, fingerprintFromHash(id), undefined, { source, destination, proofWanted: packet.proofWanted })
     return this.#forward(now, packet, this.#job(now, packet, bytes, fingerprint, passage, undefined))
@@ -256,7 +256,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
     const { packet, passage } = decoded
     const fingerprint = this.#fingerprint(bytes)
     if (passage.hopAckWanted) link.oweHopAck(now, fingerprint)
-    const isNew = this.#seen.record(now, fingerprint, passage.custody, link.id)
+    const isNew = this.#seen.record(now, fingerprint, passage.custody, { link: link.id, hopCount: passage.hopCount })
     // whoever sends a packet has it
     this.#taken(now, link, fingerprint)
     if (!isNew || packet.source === this.nodeId) return this.#onCopy(now, link, packet, passage, fingerprint)
@@ -343,19 +343,39 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
     return true
   }
 
-  /** A packet that we have had before: it tells where a copy of ours is not needed, and of a second way to its source. */
+  /** A packet that we have had before: it tells where a copy of ours is not needed, or is. */
   #onCopy(now: Millis, link: MeshLink, packet: MeshPacket, passage: MeshPassage, fingerprint: number): void {
     this.counters.duplicates++
     if (packet.source === this.nodeId) return
-    if (packet.type === MeshPacketType.Announcement) {
-      const issuedAt = readAnnouncement(packet)?.issuedAt ?? -1
-      this.#routes.heardAgain(now, packet.source, issuedAt, { link: link.id, hops: passage.hopCount + 1 })
-    }
+    const [ttl, hopCount] = [passage.ttl - 1, passage.hopCount + 1]
+    const isNearer =
+      packet.type === MeshPacketType.Announcement &&
+      this.#routes.heardAgain(now, packet.source, fingerprint, { link: link.id, hops: hopCount })
     const pending = this.#pending.get(fingerprint)
-    if (pending === undefined || this.#links.size <= this.#options.sparseLinks) return
-    if (this.#seen.copies(fingerprint) < this.#options.cancelAfterCopies) return
-    this.#pending.delete(fingerprint)
-    this.counters.cancelled++
+    if (pending === undefined) return this.#correct(now, packet.source, fingerprint, isNearer ? undefined : link)
+    const { job, dueAt } = pending
+    const isRedundant = this.#seen.copies(fingerprint) >= this.#options.cancelAfterCopies
+    if (isRedundant && this.#links.size > this.#options.sparseLinks) {
+      this.#pending.delete(fingerprint)
+      this.counters.cancelled++
+    } else if (ttl > job.ttl) {
+      // it came a shorter way: ours goes on with more hops left
+      this.#pending.set(fingerprint, { job: { ...job, ttl, hopCount }, dueAt })
+    }
+  }
+
+  /**
+   * Neighbours that count more hops to a node than they have over us are told so, at once: the one that just showed it,
+   * or, when we are nearer ourselves than we thought, all of them. Without it a packet that crosses a mesh as wide as
+   * the hop limit would find detours and end before its destination.
+   */
+  #correct(now: Millis, node: NodeId, fingerprint: number, only: MeshLink | undefined): void {
+    const peer = this.#routes.peer(node)
+    if (peer?.fingerprint !== fingerprint || peer.hops >= MAX_HOPS) return
+    for (const link of only === undefined ? this.#links.values() : [only]) {
+      const theirs = this.#seen.hopsFrom(fingerprint, link.id) ?? Number.POSITIVE_INFINITY
+      if (theirs > peer.hops + 1) this.#show(peer.bytes, link, peer.hops, node)
+    }
   }
 
   #onAnnouncement(
@@ -377,7 +397,12 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
     }
     const hops = passage.hopCount + 1
     if (passage.hopCount === 0) link.neighbour = packet.source
-    const isNew = this.#routes.announced(now, announcement, withoutPassage(bytes), { link: link.id, hops })
+    const isNew = this.#routes.announced(
+      now,
+      announcement,
+      { bytes: withoutPassage(bytes), fingerprint },
+      { link: link.id, hops },
+    )
     this.#events.push({ type: 'peer', announcement, hops, isNew })
     if (this.#store.for(now, packet.source).length > 0) this.#handovers.set(packet.source, now)
     this.#relay(now, packet, passage, bytes, fingerprint, link)
@@ -558,27 +583,38 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
     this.#floodLater(now, this.#job(now, packet, bytes.slice(), fingerprint, onward, link))
   }
 
-  /** Waits for a while, since others may do it; the stronger the signal that brought it, the longer. */
+  /**
+   * Waits for a while, since others may do it; the stronger the signal that brought it, the longer. At least half of the
+   * longest wait, so that what comes over fewer hops comes first, and the ways that are learned from it are short.
+   */
   #floodLater(now: Millis, job: Job): void {
     const from = job.from === undefined ? undefined : this.#links.get(job.from)
     if (from === undefined) return this.#flood(now, job)
     const crowd = Math.min(1, this.#links.size / DENSE_LINKS)
     const span = this.#options.relayJitterMs * crowd * (0.5 + from.strength / 2)
-    this.#pending.set(job.fingerprint, { job, dueAt: now + span * this.#components.random.uniform() })
+    const dueAt = now + (span * (1 + this.#components.random.uniform())) / 2
+    this.#pending.set(job.fingerprint, { job, dueAt })
   }
 
   #flood(now: Millis, job: Job): void {
     for (const link of this.#links.values()) {
-      if (job.tried.has(link.id) || this.#seen.cameFrom(job.fingerprint, link.id)) continue
+      if (job.tried.has(link.id) || this.#isServed(job, link)) continue
       this.#enqueue(now, link, job)
     }
+  }
+
+  /** A copy came from there: ours is of no use, unless it is an announcement that says that we are nearer. */
+  #isServed(job: Job, link: MeshLink): boolean {
+    const theirs = this.#seen.hopsFrom(job.fingerprint, link.id)
+    if (theirs === undefined) return false
+    return job.bytes[1] !== MeshPacketType.Announcement || theirs <= job.hopCount + 1
   }
 
   #floodOwn(now: Millis, packet: MeshPacket): Uint8Array {
     const passage = { ttl: this.#options.hopLimit, hopCount: 0, custody: 0, hopAckWanted: false }
     const bytes = encodeMeshPacket(packet, passage)
     const fingerprint = this.#fingerprint(bytes)
-    this.#seen.record(now, fingerprint, 0, undefined)
+    this.#seen.record(now, fingerprint, 0)
     this.#flood(now, this.#job(now, packet, bytes, fingerprint, passage, undefined))
     return bytes
   }
@@ -635,7 +671,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
     }
     for (let job; (job = link.takeJob(now)) !== undefined;) {
       // it came from there while it waited here
-      if (job.isFlood && this.#seen.cameFrom(job.fingerprint, link.id)) {
+      if (job.isFlood && this.#isServed(job, link)) {
         link.forget(job.fingerprint)
         this.counters.cancelled++
         continue
@@ -688,7 +724,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
         tried: new Set(),
         isHandover: true,
       }
-      this.#seen.record(now, fingerprint, custody + 1, undefined)
+      this.#seen.record(now, fingerprint, custody + 1)
       this.#enqueue(now, link, job)
     }
     if (waiting.length > 0) this.#handovers.set(node, now + HANDOVER_INTERVAL_MS)

@@ -4,7 +4,9 @@ import type { MeshRoute } from './mesh-types.js'
 
 interface NextHop {
   readonly link: number
+  /** The fewest of late, and when they were counted: an announcement may come a longer way by chance. */
   hops: number
+  countedAt: Millis
   /** Of the newest announcement that came over it. */
   issuedAt: number
   heardAt: Millis
@@ -18,6 +20,8 @@ export interface KnownPeer {
   announcement: Announcement
   /** As it came, to be shown to new neighbours. A buffer of its own. */
   bytes: Uint8Array
+  fingerprint: number
+  /** Links between us and it: the fewest that its last announcement came over. */
   hops: number
   heardAt: Millis
   readonly nextHops: NextHop[]
@@ -36,7 +40,7 @@ const MIN_TRIES = 4
 const MIN_SUCCESS = 3 / 8
 const PENALTY_FACTOR = 4
 /** A way over which the newest announcement did not come is worth this many hops less. */
-const STALE_HOPS = 2
+const STALE_HOPS = 0.5
 
 /**
  * Who has announced himself, and over which neighbours he is reached. Ways come from verified announcements; proofs of
@@ -67,15 +71,16 @@ export class RouteTable {
   }
 
   /** A verified announcement that is newer than the last. True when there was no way to the node before. */
-  announced(now: Millis, announcement: Announcement, bytes: Uint8Array, via: { link: number; hops: number }): boolean {
+  announced(
+    now: Millis,
+    announcement: Announcement,
+    copy: { readonly bytes: Uint8Array; readonly fingerprint: number },
+    via: { readonly link: number; readonly hops: number },
+  ): boolean {
     const { node } = announcement
     const known = this.#peers.get(node)
     const isNew = known === undefined || this.best(now, node) === undefined
-    const peer: KnownPeer = known ?? { announcement, bytes, hops: via.hops, heardAt: now, nextHops: [] }
-    peer.announcement = announcement
-    peer.bytes = bytes
-    peer.hops = via.hops
-    peer.heardAt = now
+    const peer = { announcement, ...copy, hops: via.hops, heardAt: now, nextHops: known?.nextHops ?? [] }
     this.#peers.delete(node) // it becomes the youngest
     if (this.#peers.size >= this.#options.maxPeers) this.#dropOldest()
     this.#peers.set(node, peer)
@@ -83,10 +88,14 @@ export class RouteTable {
     return isNew
   }
 
-  /** The last announcement again, over another link or with fewer hops. */
-  heardAgain(now: Millis, node: NodeId, issuedAt: number, via: { link: number; hops: number }): void {
+  /** The last announcement again, over another link or with fewer hops. True when we are nearer than we thought. */
+  heardAgain(now: Millis, node: NodeId, fingerprint: number, via: { link: number; hops: number }): boolean {
     const peer = this.#peers.get(node)
-    if (peer?.announcement.issuedAt === issuedAt) this.#learn(now, peer, via.link, via.hops)
+    if (peer?.fingerprint !== fingerprint) return false
+    this.#learn(now, peer, via.link, via.hops)
+    if (via.hops >= peer.hops) return false
+    peer.hops = via.hops
+    return true
   }
 
   /** A proof of delivery by `node` came back over that link: a way that is known to work. */
@@ -154,12 +163,24 @@ export class RouteTable {
     const { issuedAt } = peer.announcement
     const known = peer.nextHops.find((next) => next.link === link)
     if (known !== undefined) {
-      known.hops = known.issuedAt === issuedAt ? Math.min(known.hops, hops) : hops
+      if (hops <= known.hops || known.countedAt + this.#options.routeLifetimeMs / 2 <= now) {
+        known.hops = hops
+        known.countedAt = now
+      }
       known.issuedAt = issuedAt
       known.heardAt = now
       return known
     }
-    const fresh: NextHop = { link, hops, issuedAt, heardAt: now, history: 0, tries: 0, penalizedUntil: now }
+    const fresh: NextHop = {
+      link,
+      hops,
+      countedAt: now,
+      issuedAt,
+      heardAt: now,
+      history: 0,
+      tries: 0,
+      penalizedUntil: now,
+    }
     if (peer.nextHops.length >= this.#options.maxNextHops) {
       const costs = peer.nextHops.map((next) => this.#cost(now, peer, next))
       const worst = costs.indexOf(Math.max(...costs))

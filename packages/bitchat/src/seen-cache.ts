@@ -3,8 +3,8 @@ import type { Millis } from '@aiv/transport-api'
 interface Seen {
   at: Millis
   custody: number
-  /** From whom it came: they need no copy of ours. */
-  readonly links: Set<number>
+  /** From whom it came, and after how many hops. */
+  readonly links: Map<number, number>
 }
 
 /** Links that are remembered for one packet. */
@@ -29,31 +29,37 @@ export class SeenCache {
   }
 
   /**
-   * Notes a copy that came over `link`. True when it is new: never seen, or handed on anew by somebody who kept it,
+   * Notes a copy, our own or one that came over a link. True when it is new: never seen, or handed on anew by somebody who kept it,
    * which `custody` counts.
    */
-  record(now: Millis, fingerprint: number, custody: number, link: number | undefined): boolean {
+  record(now: Millis, fingerprint: number, custody: number, from?: { link: number; hopCount: number }): boolean {
     this.#expire(now)
     const known = this.#entries.get(fingerprint)
     const isNew = known === undefined || custody > known.custody
     if (isNew) {
       this.#entries.delete(fingerprint)
       if (this.#entries.size >= this.#maxEntries) this.#dropOldest()
-      this.#entries.set(fingerprint, { at: now, custody, links: new Set(link === undefined ? [] : [link]) })
-    } else if (link !== undefined && known.links.size < MAX_LINKS) {
-      known.links.add(link)
+      this.#entries.set(fingerprint, { at: now, custody, links: new Map() })
     }
+    if (from !== undefined) this.#note(fingerprint, from)
     return isNew
   }
 
-  /** Did a copy come over that link? */
-  cameFrom(fingerprint: number, link: number): boolean {
-    return this.#entries.get(fingerprint)?.links.has(link) === true
+  /** After how many hops a copy came over that link; `undefined`: none did. */
+  hopsFrom(fingerprint: number, link: number): number | undefined {
+    return this.#entries.get(fingerprint)?.links.get(link)
   }
 
   /** Over how many links copies came. */
   copies(fingerprint: number): number {
     return this.#entries.get(fingerprint)?.links.size ?? 0
+  }
+
+  #note(fingerprint: number, { link, hopCount }: { link: number; hopCount: number }): void {
+    const links = this.#entries.get(fingerprint)?.links
+    if (links === undefined) return
+    const known = links.get(link)
+    if (known === undefined ? links.size < MAX_LINKS : hopCount < known) links.set(link, hopCount)
   }
 
   #expire(now: Millis): void {
