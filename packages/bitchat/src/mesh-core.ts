@@ -455,7 +455,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
     if (isProof) {
       const [back] = this.#wayBack(packet)
       if (back !== undefined && back !== link.id) return this.#unicast(now, back, job)
-      const route = this.#routes.best(now, destination, (candidate) => candidate === link.id)
+      const route = this.#routes.best(now, destination, (candidate) => candidate === link.id, job.ttl)
       return route === undefined ? this.#drop('no-route') : this.#unicast(now, route.link, job)
     }
     this.#crumbs.drop(now, fingerprintFromHash(id), link.id, { source, destination, proofWanted })
@@ -533,7 +533,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
       this.#floodLater(now, job)
       return this.#links.size > 0 ? 'flooded' : this.#keep(now, job)
     }
-    const route = this.#routes.best(now, destination, (link) => job.tried.has(link) || !this.#links.has(link))
+    const route = this.#routes.best(now, destination, (link) => job.tried.has(link) || !this.#links.has(link), job.ttl)
     if (route !== undefined) {
       this.#unicast(now, route.link, job)
       return 'routed'
@@ -565,7 +565,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
     job.tried.add(link)
     if (job.isHandover) return // it is kept still, and goes with the next announcement
     if (job.bytes[1] !== MeshPacketType.Acknowledgement) return void this.#forward(now, { destination }, job)
-    const route = this.#routes.best(now, destination, (other) => job.tried.has(other))
+    const route = this.#routes.best(now, destination, (other) => job.tried.has(other), job.ttl)
     if (route === undefined) this.#drop('no-route')
     else this.#unicast(now, route.link, job)
   }

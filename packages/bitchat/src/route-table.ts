@@ -41,6 +41,8 @@ const MIN_SUCCESS = 3 / 8
 const PENALTY_FACTOR = 4
 /** A way over which the newest announcement did not come is worth this many hops less. */
 const STALE_HOPS = 0.5
+/** So is one that is longer than the packet may go: more than anything else adds up to. */
+const TOO_LONG_HOPS = 1_000
 
 /**
  * Who has announced himself, and over which neighbours he is reached. Ways come from verified announcements; proofs of
@@ -121,14 +123,22 @@ export class RouteTable {
     }
   }
 
-  /** The cheapest way that is not over one of `without`. */
-  best(now: Millis, node: NodeId, without: (link: number) => boolean = () => false): MeshRoute | undefined {
+  /**
+   * The cheapest way that is not over one of `without`. One that is longer than the `maxHops` that a packet has left is
+   * taken only where there is no other: a detour over better links is no use to a packet that ends on it.
+   */
+  best(
+    now: Millis,
+    node: NodeId,
+    without: (link: number) => boolean = () => false,
+    maxHops = Number.POSITIVE_INFINITY,
+  ): MeshRoute | undefined {
     const peer = this.#peers.get(node)
     if (peer === undefined) return undefined
     let [best, bestCost]: [NextHop | undefined, number] = [undefined, Number.POSITIVE_INFINITY]
     for (const next of peer.nextHops) {
       if (next.heardAt + this.#options.routeLifetimeMs <= now || without(next.link)) continue
-      const cost = this.#cost(now, peer, next)
+      const cost = this.#cost(now, peer, next) + (next.hops > maxHops ? TOO_LONG_HOPS : 0)
       if (cost < bestCost) [best, bestCost] = [next, cost]
     }
     return best && { link: best.link, hops: best.hops, issuedAt: best.issuedAt }
@@ -163,7 +173,7 @@ export class RouteTable {
     const { issuedAt } = peer.announcement
     const known = peer.nextHops.find((next) => next.link === link)
     if (known !== undefined) {
-      if (hops <= known.hops || known.countedAt + this.#options.routeLifetimeMs / 2 <= now) {
+      if (hops <= known.hops || known.countedAt + this.#options.routeLifetimeMs / 4 <= now) {
         known.hops = hops
         known.countedAt = now
       }
