@@ -801,7 +801,9 @@ export class CompatibleMesh implements ProtocolCore<CompatibleEvent, LinkBytes, 
   }
 
   #sendHandshake(now: Millis, to: PeerId, message: Uint8Array): void {
-    this.#send(now, this.#make(now, { type: PacketType.NoiseHandshake, payload: message, recipient: to }))
+    const packet = this.#make(now, { type: PacketType.NoiseHandshake, payload: message, recipient: to })
+    // over every link: they are few, and who only says that the peer is his neighbour must not be able to stop them
+    this.#send(now, packet, true)
   }
 
   #sendInner(now: Millis, to: PeerId, inner: PrivatePayload, flood = false): boolean {

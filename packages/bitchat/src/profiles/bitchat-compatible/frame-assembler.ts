@@ -38,6 +38,7 @@ export class FrameAssembler {
       const length = packetLength(rest)
       if (length === undefined) break
       const padding = length < 0 ? paddingLength(rest) : 0
+      if (padding === undefined) break
       if (padding > 0) {
         rest = rest.subarray(padding)
       } else if (length < 0 || length > this.#maxFrameBytes) {

@@ -15,11 +15,12 @@ export function pad(bytes: Uint8Array): Uint8Array {
   return out
 }
 
-/** Length of a whole run of padding at the start of `bytes`: n bytes of value n. 0: there is none. */
-export function paddingLength(bytes: Uint8Array): number {
-  const count = bytes[0] ?? 0
+/** Length of the padding at the start of `bytes`: n bytes of value n. 0: there is none; `undefined`: it is cut off. */
+export function paddingLength(bytes: Uint8Array): number | undefined {
+  const count = bytes[0]
+  if (count === undefined) return undefined
   // fewer than 16 are never added, and 1 and 2 would be the first byte of a packet
-  if (count < ROOM || count > bytes.length) return 0
-  for (let i = 1; i < count; i++) if (bytes[i] !== count) return 0
-  return count
+  if (count < ROOM) return 0
+  for (let i = 1; i < Math.min(count, bytes.length); i++) if (bytes[i] !== count) return 0
+  return count <= bytes.length ? count : undefined
 }

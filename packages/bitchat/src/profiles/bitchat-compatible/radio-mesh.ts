@@ -27,6 +27,8 @@ export interface RadioMeshOptions {
   readonly dialTimeoutMs?: number
   /** A device that could not be connected to, or went away, is left alone for this long, in ms. @defaultValue 30_000 */
   readonly retryMs?: number
+  /** How long {@link RadioMesh.close} lets links send the goodbye, in ms. @defaultValue 250 */
+  readonly goodbyeMs?: number
   /** Devices that are remembered as left alone; the oldest go. @defaultValue 256 */
   readonly maxRememberedDevices?: number
 }
@@ -38,6 +40,7 @@ const defaults: Required<RadioMeshOptions> = Object.freeze({
   dialIntervalMs: 500,
   dialTimeoutMs: 8_000,
   retryMs: 30_000,
+  goodbyeMs: 250,
   maxRememberedDevices: 256,
 })
 
@@ -134,6 +137,9 @@ export class RadioMesh implements AsyncDisposable {
     this.#mesh.leave(this.#clock.now())
     this.#drive()
     this.#timer?.clear()
+    const { goodbyeMs } = this.#options
+    // a link says when it has taken a packet, not when that is sent
+    if (this.#links.size > 0) await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, goodbyeMs))
     await this.#radio.close()
   }
 
