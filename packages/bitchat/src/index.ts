@@ -9,6 +9,10 @@ export {
   type Airtime,
   ADVERTISED_BYTES,
 } from './ble-radio.js'
+export { BleError, type BleErrorCode } from './ble-error.js'
+export { NobleBlenoRadio, type NobleBlenoComponents } from './noble-bleno-radio.node.js'
+export type { NobleBlenoOptions } from './noble-bleno-options.js'
+export type { StackOptions } from './ble-stacks.node.js'
 
 // The mesh, for those who bring a radio or a simulation of their own
 export { MeshCore, type MeshLinkView, PROOF_BYTES } from './mesh-core.js'
@@ -25,10 +29,15 @@ export type {
   MeshDropReason,
 } from './mesh-types.js'
 export { type MeshOptions, type MeshStoreOptions, defaultMeshOptions } from './mesh-options.js'
-export { type Announcement, MAX_ANNOUNCED_MORE_BYTES } from './announcement.js'
+export { type Announcement, MAX_ANNOUNCED_MORE_BYTES, readAnnouncement } from './announcement.js'
 export {
   type MeshPacket,
+  type MeshPassage,
+  type DecodedMesh,
   MeshPacketType,
+  encodeMeshPacket,
+  encodeHopAck,
+  decodeMesh,
   MAX_MESH_PACKET_BYTES,
   DIRECTED_HEADER_BYTES,
   BROADCAST_HEADER_BYTES,

@@ -18,7 +18,7 @@ export type { CompatibleCrypto, CompatibleIdentity, ChaChaPoly, XxHandshake } fr
 export type { CompatibleFile } from './file.js'
 
 // Codecs, for those who look at packets
-export { type Packet, PacketType, encodePacket, decodePacket, signaturePreimage } from './packet.js'
+export { type Packet, PacketType, encodePacket, decodePacket, packetLength, signaturePreimage } from './packet.js'
 export { type Announcement, encodeAnnouncement, decodeAnnouncement } from './announcement.js'
 export { type PrivatePayload, encodePrivatePayload, decodePrivatePayload } from './private-payload.js'
 export { type Fragment, encodeFragment, decodeFragment } from './fragment.js'
