@@ -106,8 +106,8 @@ function meshCore() {
 /** The fragments of two messages, as they leave. */
 function recordedFragments() {
   const sender = new Fragmenter({ sha256: (piece) => nodeCrypto.sha256(piece), random: new SeededRandom('fragments') })
-  sender.send(0, bytes(300))
-  sender.send(0, bytes(20))
+  sender.send(bytes(300))
+  sender.send(bytes(20))
   const seeds = []
   for (let out; (out = sender.pollOutput(0)) !== undefined;) seeds.push(joinBytes(out).slice())
   return seeds
