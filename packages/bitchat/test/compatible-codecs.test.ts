@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import { ArgumentError, equalBytes, fromHex, joinBytes, toHex } from '@aiv/transport-api'
@@ -156,6 +158,38 @@ describe('golden bytes of the deployed protocol', () => {
     expect(rawDeflate.decompress(new Uint8Array(deflateSync(plain)), 120)).toEqual(plain)
   })
 })
+
+test('docs/wire/bitchat-compatible.md gives the golden bytes', () => {
+  const path = fileURLToPath(new URL('../../../docs/wire/bitchat-compatible.md', import.meta.url))
+  const section = readFileSync(path, 'utf8').split('## Golden values')[1] ?? ''
+  const rows = new Map<string, string>()
+  for (const [, what, bytes] of section.matchAll(/^\| ([^|-]+) \| (.*`.*) \|$/gm))
+    rows.set(what ?? '', spelt(bytes ?? ''))
+  for (const [what, bytes] of [
+    ['message, version 1', golden.message],
+    ['its packet id', '7b76e25cec1e467dc618dc3c916996e9'],
+    ['set of it alone, P 7, M 128', '58'],
+    ['routed and signed, version 2', golden.routed],
+    ['fragment', golden.fragment],
+    ['private message "hi", id "m1"', golden.privateMessage],
+    ['request for synchronisation', golden.syncRequest],
+    ['announcement', golden.announcement],
+    ['file', golden.file],
+    ['older chat payload', golden.chat],
+    ['transport message "hi", key 32 × 01, counter 1', '000000012553bcc433ba780ef2db8c8f22d68a26e73f'],
+    ['id of the key of Alice in RFC 7748', '300c9c9603b92a4b'],
+  ] as const) {
+    expect([what, rows.get(what)]).toEqual([what, bytes])
+    rows.delete(what)
+  }
+  expect([...rows.keys()]).toEqual([])
+})
+
+/** `aa` `bb` 3 × `cc` is aabbcccccc. */
+function spelt(text: string): string {
+  const parts = text.matchAll(/(?:(\d+) × )?`([0-9a-f]+)`/g)
+  return [...parts].map(([, times, bytes]) => (bytes ?? '').repeat(Number(times ?? 1))).join('')
+}
 
 describe('packets', () => {
   test('a packet that is cut off anywhere is none', () => {
