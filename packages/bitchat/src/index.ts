@@ -1,3 +1,7 @@
+export { bitchat, type BitchatTransport } from './bitchat-transport.js'
+export type { BitchatOptions } from './bitchat-options.js'
+export { type MeshSessionOptions, defaultSessionOptions } from './session-options.js'
+export { bitchatMetricNames } from './metrics.js'
 export {
   type BleRadio,
   type BleRadioHandler,

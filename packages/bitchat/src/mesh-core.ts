@@ -142,6 +142,19 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
     return { packets: this.#store.size, bytes: this.#store.bytes }
   }
 
+  /** Packets that wait for the link with the most of them: above a few dozen there is no use in sending more. */
+  get queuedPackets(): number {
+    let most = 0
+    for (const { queue } of this.#links.values()) most = Math.max(most, queue.size)
+    return most
+  }
+
+  /** Nothing waits for a link, and every neighbour has said that it has what it was to acknowledge. */
+  get isFlushed(): boolean {
+    for (const { queue, unacknowledged } of this.#links.values()) if (queue.size + unacknowledged > 0) return false
+    return true
+  }
+
   /** The way that the next packet to `node` takes; `undefined`: it would be flooded. */
   route(now: Millis, node: NodeId): MeshRoute | undefined {
     return this.#routes.best(now, node)
@@ -446,6 +459,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
         type: 'packet',
         packet: { ...packet, id: id.slice(), payload: packet.payload.slice() },
         hops,
+        link: link.id,
       })
       return
     }

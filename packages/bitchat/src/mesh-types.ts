@@ -48,8 +48,8 @@ export interface MeshLinkOptions {
 export type MeshSendResult = 'routed' | 'flooded' | 'stored' | 'dropped'
 
 export type MeshEvent =
-  /** A packet for us. `hops`: links that it crossed. `payload` and `id` are yours to keep. */
-  | { readonly type: 'packet'; readonly packet: MeshPacket; readonly hops: number }
+  /** A packet for us. `hops`: links that it crossed, `link` the last of them. `payload` and `id` are yours to keep. */
+  | { readonly type: 'packet'; readonly packet: MeshPacket; readonly hops: number; readonly link: number }
   /** A signed broadcast of somebody whose announcement we have. */
   | { readonly type: 'broadcast'; readonly source: NodeId; readonly payload: Uint8Array; readonly hops: number }
   /** An announcement was verified; `isNew`: nobody could be reached there before. */

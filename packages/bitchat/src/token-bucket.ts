@@ -23,6 +23,12 @@ export class TokenBucket {
     return true
   }
 
+  /** Takes `count` although there may be fewer: what follows waits for it. */
+  charge(now: Millis, count: number): void {
+    this.#fill(now)
+    this.#tokens -= count
+  }
+
   /** When one can be taken; that may be past. */
   get readyAt(): Millis {
     return this.#at + Math.max(0, 1 - this.#tokens) / this.#perMs
