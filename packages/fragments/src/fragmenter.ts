@@ -29,15 +29,16 @@ export type FragmenterEvent =
       readonly code: 'FRAGMENTS_UNANSWERED' | 'FRAGMENTS_REFUSED'
     }
 
-/** A fragment counts as lost once this many that left later are known to be there. */
+/** A fragment may count as lost once this many that left later are known to be there. */
 const REORDERING = 6
 
 /**
  * The sending end of one connection: cuts messages into fragments and repeats those that block acknowledgements show to
  * be missing. Input: block acknowledgements. Output: fragments, a view of the message as their second piece.
  *
- * What counts as lost (RFC 9002 section 6.1, for fragments instead of packets): one that left well before another that
- * is known to be there, by number or by time. With no answer at all within the expected time one fragment is repeated,
+ * What counts as lost: a fragment that left well before another that is known to be there, by number and by time, since
+ * where nodes on the way repeat what a link loses, fragments overtake each other by more than a few (RFC 9002 section 6.1
+ * asks for one of the two); and one that left twice that time ago. With no answer at all within the expected time one fragment is repeated,
  * which makes the other side answer; the window falls to a quarter then, and grows with each fragment that is confirmed.
  */
 export class Fragmenter implements ProtocolCore<FragmenterEvent> {
@@ -49,6 +50,8 @@ export class Fragmenter implements ProtocolCore<FragmenterEvent> {
   readonly #events: FragmenterEvent[] = []
   #nextNumber = 0
   #nextSend = 0
+  /** The latest sending that is known to have arrived. */
+  #newest = Number.NEGATIVE_INFINITY
   #queuedBytes = 0
   #inFlight = 0
   #window: number
@@ -171,9 +174,13 @@ export class Fragmenter implements ProtocolCore<FragmenterEvent> {
     const confirmed = message.confirm((index) => acknowledges(ack, index))
     this.#inFlight -= confirmed.left
     this.#window = Math.min(this.#options.maxInFlight, this.#window + confirmed.count)
+    this.#newest = Math.max(this.#newest, confirmed.newest)
     if (confirmed.newestAt !== undefined) this.#roundTrip.sample(now - confirmed.newestAt)
-    const patienceMs = Math.max(this.#options.minTimeoutMs, 1.5 * (this.#roundTrip.smoothedMs ?? Infinity))
-    this.#inFlight -= message.giveUpBefore(confirmed.newest - REORDERING, now - patienceMs)
+    const patienceMs = Math.max(this.#options.minTimeoutMs, this.#roundTrip.timeoutMs ?? this.#options.initialTimeoutMs)
+    this.#inFlight -= message.giveUp((number, at) => {
+      const isOvertaken = number < this.#newest - REORDERING && at < now - patienceMs
+      return isOvertaken || at < now - 2 * patienceMs
+    })
     this.#arm(now)
   }
 

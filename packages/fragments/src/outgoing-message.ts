@@ -124,11 +124,11 @@ export class OutgoingMessage {
     return { count, left, newest, newestAt }
   }
 
-  /** Those whose last sending was before `number`, or before `at`, are to be repeated. Returns how many. */
-  giveUpBefore(number: number, at: Millis): number {
+  /** Those whose last sending, by its number and time, is lost are to be repeated. Returns how many. */
+  giveUp(isLost: (number: number, at: Millis) => boolean): number {
     let lost = 0
     for (const sending of this.#unconfirmed.values()) {
-      if (sending.number === undefined || (sending.number >= number && sending.at > at)) continue
+      if (sending.number === undefined || !isLost(sending.number, sending.at)) continue
       sending.number = undefined
       lost++
     }
