@@ -21,6 +21,8 @@ export interface BlenoPeripheralOptions {
   /** 32 lowercase hex digits each. */
   readonly service: string
   readonly characteristic: string
+  /** The service is advertised without the four bytes. */
+  readonly unnamed: boolean
   readonly startTimeoutMs: number
   /** From the connection to the subscription. */
   readonly setupTimeoutMs: number
@@ -100,9 +102,13 @@ export class BlenoPeripheral {
     if (advertising === undefined) return
     // a reset has put the interval to 1.28 s, and bleno sets it only when it starts
     bleno._bindings._hci?._socket.write(advertisingParameters(advertising.intervalMs))
-    bleno.startAdvertising(toHex(advertising.payload), [this.#options.service], (error) => {
-      if (error) this.#options.log.debug('advertising not started', { error: error.message })
-    })
+    bleno.startAdvertising(
+      this.#options.unnamed ? '' : toHex(advertising.payload),
+      [this.#options.service],
+      (error) => {
+        if (error) this.#options.log.debug('advertising not started', { error: error.message })
+      },
+    )
   }
 
   /** Ends every link; what was opened is closed. */

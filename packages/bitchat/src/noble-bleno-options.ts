@@ -13,8 +13,11 @@ export interface NobleBlenoOptions {
   /** GATT service and its one characteristic, UUIDs of 128 bits. @defaultValue those of docs/wire/bitchat-native.md */
   readonly service?: string
   readonly characteristic?: string
-  /** Also tell of devices that advertise the service without four bytes of payload. @defaultValue false */
-  readonly acceptUnnamed?: boolean
+  /**
+   * As the deployed bitchat apps do: advertise the service alone, without the four bytes of payload, and tell of devices
+   * that do so. @defaultValue false
+   */
+  readonly unnamed?: boolean
   /** What a central asks for: 23 to 256, as bleno gives no more. @defaultValue 247: packets of 244 bytes */
   readonly attMtu?: number
   /** Both roles together; controllers have 3 to 20. @defaultValue 5 */
@@ -50,7 +53,7 @@ export function verifyNobleBlenoOptions(options: NobleBlenoOptions) {
     peripheral: options.peripheral,
     service: uuid('service', options.service ?? SERVICE),
     characteristic: uuid('characteristic', options.characteristic ?? CHARACTERISTIC),
-    acceptUnnamed: options.acceptUnnamed ?? false,
+    unnamed: options.unnamed ?? false,
     attMtu: options.attMtu ?? 247,
     maxLinks: options.maxLinks ?? 5,
     maxWaitingConnects: options.maxWaitingConnects ?? 4,

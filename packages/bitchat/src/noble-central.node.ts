@@ -24,7 +24,7 @@ export interface NobleCentralOptions {
   /** 32 lowercase hex digits each. */
   readonly service: string
   readonly characteristic: string
-  readonly acceptUnnamed: boolean
+  readonly unnamed: boolean
   readonly attMtu: number
   readonly startTimeoutMs: number
   readonly connectTimeoutMs: number
@@ -223,9 +223,9 @@ export class NobleCentral {
   }
 
   #onDiscover(peripheral: Peripheral): void {
-    const { acceptUnnamed, onSighting } = this.#options
+    const { unnamed, onSighting } = this.#options
     const payload = advertisedPayload(peripheral.advertisement.localName)
-    if (payload === undefined && !acceptUnnamed) return
+    if (payload === undefined && !unnamed) return
     this.#devices.delete(peripheral.id)
     this.#devices.set(peripheral.id, peripheral)
     this.#forget()

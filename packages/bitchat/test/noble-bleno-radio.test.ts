@@ -307,7 +307,7 @@ describe('a stranger', () => {
     const air = virtualAir()
     const plain = await Station.start(radioOn(air.create()))
     const open = await Station.start(
-      radioOn(air.create(), { acceptUnnamed: true, service: 'f47b5e2d-4a9e-4c5a-9b3f-8e1d2c3a4b5c' }),
+      radioOn(air.create(), { unnamed: true, service: 'f47b5e2d-4a9e-4c5a-9b3f-8e1d2c3a4b5c' }),
     )
     opened.push(plain, open)
     const controller = air.create()

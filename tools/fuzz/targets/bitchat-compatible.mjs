@@ -1,11 +1,11 @@
 import { compatible } from '@aiv/bitchat'
-import { rawDeflate } from '@aiv/bitchat/raw-deflate'
 import { HandshakeState, nodeCrypto, seededCrypto } from '@aiv/security'
 import { SeededRandom } from '@aiv/testkit'
 import { joinBytes } from '@aiv/transport-api'
 import { codec, ensure } from '../expect.mjs'
 import { cut } from '../mutate.mjs'
 
+const { rawDeflate } = compatible
 const UNIX_START = 1_750_000_000_000
 /** So many inputs, then a fresh participant: what it keeps is bounded, and fills up first. */
 const INPUTS_PER_MESH = 20_000
