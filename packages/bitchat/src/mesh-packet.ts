@@ -1,4 +1,4 @@
-import { ArgumentError, type NodeId, NODE_ID_BYTES, Priority, nodeIdFromBytes, nodeIdToBytes } from '@aiv/transport-api'
+import { ArgumentError, type NodeId, NODE_ID_BYTES, type Priority, nodeIdFromBytes, nodeIdToBytes } from '@aiv/transport-api'
 
 /**
  * A packet of the mesh: what crosses one radio link at a time, at most {@link MAX_MESH_PACKET_BYTES} with its header, so

@@ -1,5 +1,15 @@
-import { type TransportComponents, silentLogger } from '@aiv/transport-api'
-import { Identity, identityFromSeed, nodeCrypto, secureChannels } from '@aiv/security'
+import {
+  type CloseReason,
+  type Connection,
+  type ConnectionHandler,
+  type Path,
+  Priority,
+  type SendOptions,
+  type TransportComponents,
+  type TransportHost,
+  silentLogger,
+} from '@aiv/transport-api'
+import { type Identity, identityFromSeed, nodeCrypto, secureChannels } from '@aiv/security'
 import { World } from '@aiv/testkit'
 import {
   type BitchatOptions,
@@ -27,6 +37,23 @@ export class BitchatBench {
     this.world = new World({ seed })
     this.air = new InMemoryAir({ clock: this.world.clock('air'), random: this.world.random('air') }, air)
     this.#options = options
+  }
+
+  /** A node that is on, with its host. */
+  async start(name: string, options: Partial<BitchatOptions> = {}): Promise<BenchNode & { readonly host: Host }> {
+    const node = this.node(name, options)
+    const host = new Host()
+    await node.transport.start(host)
+    return { ...node, host }
+  }
+
+  /** A connection, once there is one, and what comes over it. */
+  async dial(from: BenchNode, to: BenchNode): Promise<{ readonly connection: Connection; readonly inbox: Inbox }> {
+    const dialled = from.transport.dial(`ble://${to.identity.nodeId}`, { expected: to.identity.nodeId })
+    const connection = await this.world.settled(dialled)
+    const inbox = new Inbox()
+    connection.attach(inbox)
+    return { connection, inbox }
   }
 
   identity(name: string): Identity {
@@ -58,3 +85,64 @@ export class BitchatBench {
     return { name, identity, radio, transport }
   }
 }
+
+/** Keeps what a connection is told. */
+export class Inbox implements ConnectionHandler {
+  readonly packets: Uint8Array[] = []
+  readonly liveness: string[] = []
+  readonly hops: number[] = []
+  closed: CloseReason | undefined
+
+  get texts(): string[] {
+    return this.packets.map((bytes) => new TextDecoder().decode(bytes))
+  }
+
+  onPacket(bytes: Uint8Array): void {
+    this.packets.push(bytes)
+  }
+
+  onDrain(): void {
+    // these tests send little
+  }
+
+  onLiveness(state: 'alive' | 'suspect'): void {
+    this.liveness.push(state)
+  }
+
+  onPath(path: Path): void {
+    this.hops.push(path.hops)
+  }
+
+  onClosed(reason: CloseReason): void {
+    this.closed = reason
+  }
+}
+
+/** Takes every connection. */
+export class Host implements TransportHost {
+  readonly accepted: { readonly connection: Connection; readonly inbox: Inbox }[] = []
+
+  admit(): boolean {
+    return true
+  }
+
+  onConnection(connection: Connection): void {
+    const inbox = new Inbox()
+    connection.attach(inbox)
+    this.accepted.push({ connection, inbox })
+  }
+
+  onListening(): void {
+    // the address follows from the identity
+  }
+
+  onDown(error: Error): void {
+    throw error
+  }
+}
+
+export function text(words: string): Uint8Array {
+  return new TextEncoder().encode(words)
+}
+
+export const normal: SendOptions = { priority: Priority.Normal, delivery: 'reliable' }
