@@ -266,6 +266,42 @@ describe('a mesh of bitchat participants', () => {
     expect(a.mesh.peerOfNode(proven.nodeId)).toEqual(proven)
   })
 
+  test.each([
+    ['degree', 18],
+    ['probability', 15],
+  ] as const)(
+    'in random places what is said to all reaches all, what is private its reader (rules: %s, %d participants)',
+    (relayRules, count) => {
+      const net = new CompatibleNet('thirty')
+      const random = new SeededRandom('places')
+      const nodes = Array.from({ length: count }, (_, i) => net.node(`n${i}`, { relayRules }))
+      const places = nodes.map(() => [random.uniform(), random.uniform()] as const)
+      nodes.forEach((node, i) => {
+        const distance = (k: number): number => {
+          const [[x, y], [u, v]] = [places[i] ?? [0, 0], places[k] ?? [0, 0]]
+          return Math.hypot(x - u, y - v)
+        }
+        // the nearest of those before, so that all are linked, and everybody within range
+        const before = Array.from({ length: i }, (_, k) => k).sort((k, l) => distance(k) - distance(l))
+        before.forEach((k, rank) => {
+          const other = nodes[k]
+          if (other !== undefined && (rank === 0 || distance(k) < 0.22)) net.connect(other, node)
+        })
+      })
+      net.run(20_000)
+      const speakers = nodes.filter((_, i) => i % 5 === 0)
+      speakers.forEach((node, i) => {
+        node.run((mesh, now) => mesh.sendPublic(now, `from ${i}`))
+        const [reader] = node.mesh.peers.filter(({ hops }) => hops > 1)
+        if (reader !== undefined) node.run((mesh, now) => mesh.sendPrivate(now, reader.id, 'private'))
+      })
+      net.run(60_000) // gossip takes 15 s for each hop beyond what a packet reaches
+      for (const node of nodes)
+        expect(node.of('public-message').length).toBe(speakers.length - (speakers.includes(node) ? 1 : 0))
+      for (const node of speakers) expect(node.of('delivered')).toHaveLength(1)
+    },
+  )
+
   test('a second link to the same neighbour is used for announcements alone', () => {
     const net = new CompatibleNet()
     const [a, b] = net.line('a b') as [CompatibleNode, CompatibleNode]

@@ -38,4 +38,4 @@ test('over the real stacks, with the UUIDs of the deployed apps, two find each o
   await until(() => types(b.events).includes('public-message') && types(b.events).includes('delivered'))
   expect(b.events.find(({ type }) => type === 'public-message')).toMatchObject({ text, from: a.mesh.id })
   expect(a.events.find(({ type }) => type === 'private-message')).toMatchObject({ text: 'between us', from: b.mesh.id })
-})
+}, 30_000)

@@ -14,9 +14,16 @@ export const rawDeflate: Compressor = Object.freeze({
     return compressed.length < bytes.length ? new Uint8Array(compressed) : undefined
   },
   decompress(bytes: Uint8Array, maxBytes: number): Uint8Array | undefined {
-    return inflate(inflateRawSync, bytes, maxBytes) ?? inflate(inflateSync, bytes, maxBytes)
+    const plain = inflate(inflateRawSync, bytes, maxBytes)
+    return plain === undefined && isZlib(bytes) ? inflate(inflateSync, bytes, maxBytes) : plain
   },
 })
+
+/** RFC 1950 section 2.2: method 8, and a checksum over the first two bytes. */
+function isZlib(bytes: Uint8Array): boolean {
+  const [method = 0, flags = 0] = bytes
+  return (method & 0x0f) === 8 && (method * 256 + flags) % 31 === 0
+}
 
 function inflate(run: typeof inflateRawSync, bytes: Uint8Array, maxBytes: number): Uint8Array | undefined {
   try {
