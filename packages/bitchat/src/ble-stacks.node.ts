@@ -100,16 +100,17 @@ export interface StackOptions {
   readonly driverParams?: Readonly<Record<string, unknown>>
 }
 
-type WithBindings<T> = (type: string, options: object) => T
-
 /** @throws BleError NO_ADAPTER when the package is not installed or cannot be loaded here. */
 export async function loadNoble(options: StackOptions): Promise<Noble> {
-  return (await withBindings<Noble>('@stoprocent/noble', '2.8.0'))(...bindingOf(options))
+  // not the package's own entry: that makes an instance of its own at once
+  const module = import('@stoprocent/noble/lib/resolve-bindings.js')
+  return (await loaded(module, '@stoprocent/noble', '2.8.0')).default(...bindingOf(options)) as Noble
 }
 
 /** @throws BleError NO_ADAPTER when the package is not installed or cannot be loaded here. */
 export async function loadBleno(options: StackOptions): Promise<Bleno> {
-  return (await withBindings<Bleno>('@stoprocent/bleno', '0.12.4'))(...bindingOf(options))
+  const module = import('@stoprocent/bleno/lib/resolve-bindings.js')
+  return (await loaded(module, '@stoprocent/bleno', '0.12.4')).default(...bindingOf(options)) as Bleno
 }
 
 function bindingOf({ device, driver, driverParams }: StackOptions): [type: string, options: object] {
@@ -125,11 +126,9 @@ function bindingOf({ device, driver, driverParams }: StackOptions): [type: strin
   ]
 }
 
-async function withBindings<T>(name: string, version: string): Promise<WithBindings<T>> {
+async function loaded<T>(module: Promise<T>, name: string, version: string): Promise<T> {
   try {
-    // not the package's own entry: that makes an instance of its own at once
-    const module = (await import(`${name}/lib/resolve-bindings.js`)) as { readonly default: WithBindings<T> }
-    return module.default
+    return await module
   } catch (cause) {
     const missing = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(String((cause as { code?: unknown }).code))
     throw new BleError(

@@ -22,7 +22,11 @@ const require = createRequire(import.meta.url)
 /** A real stack over a virtual controller, powered on. */
 export async function start(name: 'noble' | 'bleno', virtual: HciTransport): Promise<Stack> {
   installVirtualDriver(import.meta.url)
-  const withBindings = require(`@stoprocent/${name}/lib/resolve-bindings`) as WithBindings
+  const loaded: unknown =
+    name === 'noble'
+      ? require('@stoprocent/noble/lib/resolve-bindings')
+      : require('@stoprocent/bleno/lib/resolve-bindings')
+  const withBindings = loaded as WithBindings
   const stack = withBindings('hci', { hciDriver: VIRTUAL_DRIVER, bindParams: { virtual }, extended: false })
   if (name === 'bleno') {
     // asks every second whether the device is still up, with a timer that its stop leaves behind
