@@ -261,6 +261,65 @@ describe('tampering and replay', () => {
     expect(x.mesh.refused.get('stale')).toBe(1)
   })
 
+  test('a message that was told hours ago is not told again, whatever its flag', () => {
+    const { net, a, b, mallory, heard, toA, takeOver } = withMallory()
+    net.run(10_000)
+    b.run((mesh, now) => mesh.sendPublic(now, 'once'))
+    net.tap = (from, to, bytes) => {
+      if (from === 'mallory' && to === 'a') heard.push({ link: toA, bytes })
+      return bytes
+    }
+    net.run(1_000)
+    net.tap = undefined
+    takeOver()
+    const recorded = heard.find(({ bytes }) => packetOf(bytes).type === PacketType.Message)
+    if (recorded === undefined) throw new Error('not heard')
+    net.run(3_600_000) // long forgotten among packets that were seen
+    mallory.inject(toA, encodePacket({ ...packetOf(recorded.bytes), ttl: 0, solicited: true }))
+    net.run(100)
+    expect(a.of('public-message')).toHaveLength(1)
+    expect(a.mesh.refused.get('stale')).toBeUndefined()
+  })
+
+  test('a goodbye from before the last announcement is not believed', () => {
+    const net = new CompatibleNet()
+    const [a, b] = net.line('a b') as [CompatibleNode, CompatibleNode]
+    net.run(10_000)
+    const timestamp = BigInt(UNIX_START + 10_000)
+    net.run(30_000)
+    const leave: Packet = {
+      version: 1,
+      type: PacketType.Leave,
+      ttl: 7,
+      timestamp,
+      sender: b.id,
+      recipient: undefined,
+      route: [],
+      payload: new Uint8Array(0),
+      originalSize: undefined,
+      signature: undefined,
+      solicited: false,
+    }
+    b.inject(1, signed(b, leave))
+    net.run(100)
+    expect(a.mesh.peers.map(({ id }) => id)).toEqual([b.id])
+  })
+
+  test('sealed nonsense in the name of peers begins ten handshakes a minute at most', () => {
+    const { net, a, b, mallory, heard, toA, packet, takeOver } = withMallory()
+    takeOver()
+    heard.splice(0)
+    for (let i = 0; i < 100; i++) {
+      const timestamp = packet({}).timestamp + BigInt(i)
+      const fields = { type: PacketType.NoiseEncrypted, recipient: a.id, payload: new Uint8Array(40), timestamp }
+      mallory.inject(toA, encodePacket(packet({ ...fields, sender: i % 2 === 0 ? b.id : mallory.id })))
+    }
+    net.run(5_000)
+    const begun = heard.filter(({ bytes }) => packetOf(bytes).type === PacketType.NoiseHandshake)
+    expect(begun.length).toBeGreaterThan(0)
+    expect(begun.length).toBeLessThanOrEqual(10)
+  })
+
   test('packets in our own name are ignored', () => {
     const { net, a, mallory, toA, packet, takeOver } = withMallory()
     takeOver()

@@ -6,7 +6,14 @@ import { encodePacket, PacketType } from '../src/profiles/bitchat-compatible/pac
 import { peerIdOf } from '../src/profiles/bitchat-compatible/peer-id.js'
 import { PeerBridge } from '../src/profiles/bitchat-compatible/peer-bridge.js'
 import { rawDeflate } from '../src/profiles/bitchat-compatible/raw-deflate.node.js'
-import { compatibleCrypto, compatibleIdentity, CompatibleNet, packetOf, type CompatibleNode } from './compatible-net.js'
+import {
+  compatibleCrypto,
+  compatibleIdentity,
+  CompatibleNet,
+  packetOf,
+  UNIX_START,
+  type CompatibleNode,
+} from './compatible-net.js'
 
 /** Names of the peers that a node knows, with the hops to each. */
 const known = (node: CompatibleNode): Record<string, number> =>
@@ -317,6 +324,17 @@ describe('a mesh of bitchat participants', () => {
     expect(messages).toBe(1)
     expect(b.of('public-message')).toHaveLength(1)
   })
+})
+
+test('after the clock was wrong and is put right, others believe our times again', () => {
+  const net = new CompatibleNet()
+  const [a, b] = net.line('a b') as [CompatibleNode, CompatibleNode]
+  a.run((mesh) => mesh.handleUnixTime(UNIX_START + 86_400_000))
+  net.run(10_000)
+  expect(b.mesh.peers).toEqual([])
+  a.run((mesh) => mesh.handleUnixTime(UNIX_START))
+  net.run(10_000)
+  expect(b.mesh.peers.map(({ id }) => id)).toEqual([a.id])
 })
 
 describe('limits', () => {

@@ -448,6 +448,20 @@ describe('gossip', () => {
     expect(gossip.answer(1_000_000 + 22_700_000, store().request(now, 3n), 10)).toEqual([])
   })
 
+  test('knows what it keeps, and of what it had to forget only how new it may have been', () => {
+    const gossip = store(...Array.from({ length: 1_010 }, (_, n) => n))
+    const isKnown = (n: number, solicited: boolean): boolean => {
+      const packet = messagePacket(n, { solicited })
+      return gossip.isKnown(packet, packet.payload)
+    }
+    expect([isKnown(500, false), isKnown(5, false), isKnown(5, true), isKnown(5_000, true)]).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ])
+  })
+
   test('asked for certain fragments, gives those alone', () => {
     const gossip = store(1)
     const [wanted, other] = ['aa', 'bb'].map((byte) => byte.repeat(8)) as [string, string]

@@ -112,6 +112,8 @@ const DOUBT_ATTEMPTS = 3
 const DOUBT_MS = 30_000
 /** How long we wait for the other side to speak first in a session that we began, in ms. */
 const CONFIRM_MS = 500
+/** How far our timestamps may be before the clock, in ms: others take two minutes. */
+const MAX_TIMESTAMP_LEAD_MS = 10_000n
 const NOTHING = new Uint8Array(0)
 const MESSAGE_TYPES = (typeBits.get(PacketType.Announce) ?? 0n) | (typeBits.get(PacketType.Message) ?? 0n)
 
@@ -392,7 +394,7 @@ export class CompatibleMesh implements ProtocolCore<CompatibleEvent, LinkBytes, 
       if (link.handshakes.take(now)) this.#handleHandshake(now, sender, payload)
       else this.#refuse('rate')
     } else if (type === PacketType.NoiseEncrypted) {
-      this.#handleEncrypted(now, sender, payload)
+      this.#handleEncrypted(now, link, sender, payload)
     } else if (type === PacketType.Ping && payload.length === 9) {
       if (!link.pings.take(now)) return this.#refuse('rate')
       const answer = Uint8Array.of(...payload.subarray(0, 8), MAX_TTL)
@@ -451,7 +453,8 @@ export class CompatibleMesh implements ProtocolCore<CompatibleEvent, LinkBytes, 
     if (!this.#verify(key, packet, packet.signature)) return this.#deny('signature')
     const plain = this.#plain(packet)
     if (plain === undefined) return false
-    this.#gossip.add(packet, plain, encoded)
+    if (this.#gossip.isKnown(packet, plain)) return true
+    if (isBroadcast(packet)) this.#gossip.add(packet, plain, encoded)
     if (packet.type === PacketType.FileTransfer) {
       const file = decodeFile(plain)
       if (file === undefined) return this.#deny('malformed')
@@ -480,8 +483,9 @@ export class CompatibleMesh implements ProtocolCore<CompatibleEvent, LinkBytes, 
     const key = this.#peers.signingKeyOf(sender)
     if (key === undefined) return true
     if (!this.#verify(key, packet, packet.signature)) return this.#deny('signature')
-    if (this.#peers.remove(sender)) this.#gone(sender, 'left')
+    if (!this.#peers.leave(sender, packet.timestamp)) return true
     this.#gossip.forget(sender)
+    this.#gone(sender, 'left')
     return true
   }
 
@@ -543,11 +547,13 @@ export class CompatibleMesh implements ProtocolCore<CompatibleEvent, LinkBytes, 
     this.#serveOutbox(now)
   }
 
-  #handleEncrypted(now: Millis, peer: PeerId, sealed: Uint8Array): void {
+  #handleEncrypted(now: Millis, link: LinkState, peer: PeerId, sealed: Uint8Array): void {
     const plain = this.#sessions.open(now, peer, sealed)
     if (plain === 'no-session') {
-      // it has one with us that we lost: a new one costs a message, at most ten times a minute
-      const message = this.#peers.get(peer) === undefined ? undefined : this.#sessions.begin(now, peer)
+      // it seems to have one with us that we lost
+      if (this.#peers.get(peer) === undefined) return
+      if (!link.handshakes.take(now)) return this.#refuse('rate')
+      const message = this.#sessions.begin(now, peer)
       if (message !== undefined) this.#sendHandshake(now, peer, message)
       return
     }
@@ -889,10 +895,11 @@ export class CompatibleMesh implements ProtocolCore<CompatibleEvent, LinkBytes, 
     return this.#unixNow(now) - Number(timestamp)
   }
 
-  /** Two packets of ours never have the same one: it is part of their names. */
+  /** Two packets of ours do not have the same one, as it is part of their names; unless the clock was put back. */
   #nextTimestamp(now: Millis): bigint {
     const time = BigInt(Math.max(0, this.#unixNow(now)))
-    this.#lastTimestamp = time > this.#lastTimestamp ? time : this.#lastTimestamp + 1n
+    const isBehind = time <= this.#lastTimestamp && this.#lastTimestamp - time < MAX_TIMESTAMP_LEAD_MS
+    this.#lastTimestamp = isBehind ? this.#lastTimestamp + 1n : time
     return this.#lastTimestamp
   }
 }

@@ -48,6 +48,8 @@ export class GossipStore {
   /** By type, then by packet id; the oldest arrival first. */
   readonly #kept = new Map<number, Map<string, Kept>>()
   readonly #bytes = new Map<number, number>()
+  /** Time of the newest packet of each type that had to go for others. */
+  readonly #forgotten = new Map<number, bigint>()
 
   constructor(crypto: Pick<CompatibleCrypto, 'sha256'>) {
     this.#crypto = crypto
@@ -57,6 +59,16 @@ export class GossipStore {
   /** Packets of one type. */
   count(type: number): number {
     return this.#kept.get(type)?.size ?? 0
+  }
+
+  /**
+   * True when it was told before: it is here, or it answers a question and is not newer than what had to go, so that
+   * nobody can say.
+   */
+  isKnown(packet: Packet, plain: Uint8Array): boolean {
+    const { type, timestamp, solicited } = packet
+    if (solicited && timestamp <= (this.#forgotten.get(type) ?? -1n)) return true
+    return this.#kept.get(type)?.has(toHex(packetId(this.#crypto, packet, plain))) === true
   }
 
   /** Keeps a packet that was verified; of announcements only the last of each peer. */
@@ -76,9 +88,10 @@ export class GossipStore {
       fragmentId: packet.type === PacketType.Fragment ? toHex(plain.subarray(0, 8)) : undefined,
     })
     this.#bytes.set(packet.type, (this.#bytes.get(packet.type) ?? 0) + encoded.length)
-    for (const oldest of kept.keys()) {
+    for (const [oldest, { timestamp }] of kept) {
       if (kept.size <= shelf.maxCount && (this.#bytes.get(packet.type) ?? 0) <= shelf.maxBytes) break
       this.#remove(packet.type, oldest)
+      if (timestamp > (this.#forgotten.get(packet.type) ?? -1n)) this.#forgotten.set(packet.type, timestamp)
     }
   }
 

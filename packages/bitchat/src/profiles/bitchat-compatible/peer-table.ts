@@ -142,9 +142,10 @@ export class PeerTable {
     return entry.peer
   }
 
-  /** True when it was there. Its keys stay pinned. */
-  remove(id: PeerId): boolean {
-    return this.#peers.delete(id)
+  /** It said goodbye. True when it was there and has not announced itself since. Its keys stay pinned. */
+  leave(id: PeerId, timestamp: bigint): boolean {
+    const known = this.#peers.get(id)
+    return known !== undefined && timestamp >= known.announcedAt && this.#peers.delete(id)
   }
 
   /** Those not heard for {@link RETENTION_MS}, which are gone now. */

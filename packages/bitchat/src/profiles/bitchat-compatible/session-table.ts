@@ -17,7 +17,7 @@ export interface SessionLimits {
   readonly sessionMessages: number
   /** Handshakes with one peer per minute, whoever begins. */
   readonly handshakesPerMinute: number
-  /** With all of them. */
+  /** With all of them, those that others begin. */
   readonly totalHandshakesPerMinute: number
 }
 
@@ -88,7 +88,7 @@ export class SessionTable {
   /** Our first message of a handshake; `undefined` when one is under way or there were too many. */
   begin(now: Millis, peer: PeerId): Uint8Array | undefined {
     const entry = this.#entry(now, peer)
-    if (entry.handshake !== undefined || !this.#allow(now, entry)) return undefined
+    if (entry.handshake !== undefined || !entry.rate.take(now)) return undefined
     const state = this.#identity.handshake('initiator')
     const message = state.writeMessage(NOTHING)
     if (typeof message === 'string') return undefined
@@ -194,17 +194,13 @@ export class SessionTable {
     const running = entry.handshake
     // both began at once: the smaller id goes on as initiator
     if (running?.role === 'initiator' && this.#own < peer) return IGNORED
-    if (!this.#allow(now, entry)) return { type: 'failed', reason: 'limit' }
+    if (!entry.rate.take(now) || !this.#rate.take(now)) return { type: 'failed', reason: 'limit' }
     const state = this.#identity.handshake('responder')
     const reply = typeof state.readMessage(message) === 'string' ? 'malformed' : state.writeMessage(NOTHING)
     if (typeof reply === 'string') return { type: 'failed', reason: 'malformed' }
     running?.state.wipe()
     entry.handshake = { state, role: 'responder', until: now + this.#limits.responderTimeoutMs }
     return { type: 'reply', message: reply }
-  }
-
-  #allow(now: Millis, entry: Entry): boolean {
-    return entry.rate.take(now) && this.#rate.take(now)
   }
 
   #entry(now: Millis, peer: PeerId): Entry {
