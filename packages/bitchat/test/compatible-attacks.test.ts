@@ -446,6 +446,38 @@ describe('floods and bombs', () => {
     expect(b.of('public-message').map((event) => event.text)).toEqual([text])
   })
 
+  test('a node that relays everything twice, with the TTL restored, makes nobody else send more', () => {
+    const run = (isTwice: boolean): { readonly sent: number; readonly told: number } => {
+      const net = new CompatibleNet('twice')
+      const nodes = ['a', 'b', 'twice', 'c', 'd'].map((name) => net.node(name))
+      nodes.forEach((node, i) => {
+        for (const other of nodes.slice(i + 1, i + 3)) net.connect(node, other)
+      })
+      const [a, , twice] = nodes as [CompatibleNode, CompatibleNode, CompatibleNode]
+      net.run(21_000)
+      let sent = 0
+      let isEcho = false
+      net.tap = (from, to, bytes) => {
+        if (packetOf(bytes).type !== PacketType.Message) return bytes
+        if (from !== 'twice') sent++
+        if (from !== 'twice' || !isTwice) return bytes
+        const restored = new Uint8Array(bytes)
+        restored[2] = MAX_TTL
+        if (isEcho) return restored
+        isEcho = true
+        for (const [link, { to: other }] of twice.cables) if (other.name === to) twice.inject(link, restored)
+        isEcho = false
+        return restored
+      }
+      for (let i = 0; i < 10; i++) a.run((mesh, now) => mesh.sendPublic(now, `message ${i}`))
+      net.run(2_000)
+      return { sent, told: nodes.reduce((sum, node) => sum + node.of('public-message').length, 0) }
+    }
+    const [plain, doubled] = [run(false), run(true)]
+    expect([plain.told, doubled.told]).toEqual([40, 40])
+    expect(doubled.sent).toBeLessThanOrEqual(plain.sent * 1.25)
+  })
+
   test('a fragment that says it is of a fragment is refused', () => {
     const { net, a, mallory, toA, packet, takeOver } = withMallory()
     takeOver()
