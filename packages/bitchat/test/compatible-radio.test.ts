@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { World } from '@aiv/testkit'
-import { InMemoryAir, type InMemoryAirOptions } from '../src/in-memory-air.js'
+import { SeededRandom, World } from '@aiv/testkit'
+import { InMemoryAir, type InMemoryAirOptions, type InMemoryRadioOptions } from '../src/in-memory-air.js'
 import { CompatibleMesh, type CompatibleEvent } from '../src/profiles/bitchat-compatible/compatible-mesh.js'
 import { RadioMesh, type RadioMeshOptions } from '../src/profiles/bitchat-compatible/radio-mesh.js'
 import { rawDeflate } from '../src/profiles/bitchat-compatible/raw-deflate.node.js'
@@ -14,7 +14,7 @@ interface Participant {
   readonly down: Error[]
 }
 
-function setUp(options: InMemoryAirOptions = {}, maxPacketBytes = 244) {
+function setUp(options: InMemoryAirOptions = {}, radios: InMemoryRadioOptions = {}) {
   const world = new World({ seed: 'radio' })
   const air = new InMemoryAir({ clock: world.clock('air'), random: world.random('air') }, options)
   const participant = async (name: string, meshOptions: RadioMeshOptions = {}): Promise<Participant> => {
@@ -30,7 +30,7 @@ function setUp(options: InMemoryAirOptions = {}, maxPacketBytes = 244) {
     const mesh = new CompatibleMesh(clock.now(), components, { nickname: name })
     const radio = await RadioMesh.start(
       {
-        radio: air.radio(name, { maxPacketBytes }),
+        radio: air.radio(name, radios),
         mesh,
         clock,
         onEvent: (event) => events.push(event),
@@ -99,6 +99,25 @@ describe('participants on radios', () => {
     await world.run(80_000)
     expect(of(b, 'public-message').map(({ text }) => text)).toEqual(['while you were away'])
     for (const { radio } of [a, b]) await world.settled(radio.close())
+  })
+
+  test('a slow link with a short queue loses nothing of a long text', async () => {
+    const { world, participant } = setUp({ windowPackets: 1, bytesPerSecond: 3_000 })
+    const [a, b] = [await participant('a'), await participant('b')]
+    await world.run(10_000)
+    const text = Array.from(new SeededRandom('text').bytes(8_000), (byte) => byte.toString(16)).join('')
+    a.radio.run((mesh, now) => mesh.sendPublic(now, text))
+    await world.run(40_000)
+    expect(of(b, 'public-message').map((event) => event.text)).toEqual([text])
+    for (const { radio } of [a, b]) await world.settled(radio[Symbol.asyncDispose]())
+  })
+
+  test('who has no place for a link is left alone for a while, and the others talk', async () => {
+    const { world, participant } = setUp({}, { maxLinks: 1 })
+    const all = [await participant('a'), await participant('b'), await participant('c')]
+    await world.run(60_000)
+    expect(all.map(({ radio }) => radio.links).sort()).toEqual([0, 1, 1])
+    for (const { radio } of all) await world.settled(radio.close())
   })
 
   test('a radio that goes down by itself is reported, and nothing follows', async () => {

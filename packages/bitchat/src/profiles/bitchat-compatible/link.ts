@@ -59,10 +59,6 @@ export class LinkState {
     this.filesAt = now + limits.fileSyncMs
   }
 
-  get queued(): number {
-    return this.#queue.length
-  }
-
   /** Cut to what one write takes: the other side reads a stream. False: the queue is full, and nothing is taken. */
   push(frame: Uint8Array): boolean {
     const pieces = Math.ceil(frame.length / this.maxPacketBytes)
