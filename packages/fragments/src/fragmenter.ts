@@ -171,16 +171,19 @@ export class Fragmenter implements ProtocolCore<FragmenterEvent> {
   }
 
   #mark(now: Millis, message: OutgoingMessage, ack: BlockAck): void {
-    const confirmed = message.confirm((index) => acknowledges(ack, index))
+    const confirmed = message.confirm((index) => acknowledges(ack, index), now)
     this.#inFlight -= confirmed.left
     this.#window = Math.min(this.#options.maxInFlight, this.#window + confirmed.count)
     this.#newest = Math.max(this.#newest, confirmed.newest)
     if (confirmed.newestAt !== undefined) this.#roundTrip.sample(now - confirmed.newestAt)
     const patienceMs = Math.max(this.#options.minTimeoutMs, this.#roundTrip.timeoutMs ?? this.#options.initialTimeoutMs)
-    this.#inFlight -= message.giveUp((number, at) => {
+    const isLost = (number: number, at: Millis): boolean => {
       const isOvertaken = number < this.#newest - REORDERING && at < now - patienceMs
       return isOvertaken || at < now - 2 * patienceMs
-    })
+    }
+    // of every message: one that is answered must not keep the lost fragments of another from being repeated
+    for (const other of this.#messages) this.#inFlight -= other.giveUp(isLost)
+    if (ack.state === 'arriving') message.retract((index) => acknowledges(ack, index), now, 2 * patienceMs)
     this.#arm(now)
   }
 

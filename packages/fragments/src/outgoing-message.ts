@@ -20,6 +20,7 @@ export class OutgoingMessage {
   /** Those that have left and are not confirmed, in the order of their index as they leave. */
   readonly #unconfirmed = new Map<number, Sending>()
   #probing = false
+  readonly #confirmedAt = new Map<number, Millis>()
 
   constructor(
     readonly number: number,
@@ -99,7 +100,10 @@ export class OutgoingMessage {
    * Forgets what the other side has. `count`: how many these are; `left`: how many of them counted as in flight;
    * `newest` and `newestAt`: the latest sending among those that left once only.
    */
-  confirm(has: (index: number) => boolean): {
+  confirm(
+    has: (index: number) => boolean,
+    now: Millis,
+  ): {
     readonly count: number
     readonly left: number
     readonly newest: number
@@ -112,6 +116,7 @@ export class OutgoingMessage {
     for (const [index, { number, at, times }] of this.#unconfirmed) {
       if (!has(index)) continue
       this.#unconfirmed.delete(index)
+      this.#confirmedAt.set(index, now)
       count++
       if (number === undefined) continue
       left++
@@ -122,6 +127,18 @@ export class OutgoingMessage {
     this.inFlight -= left
     if (count > 0) this.#probing = false
     return { count, left, newest, newestAt }
+  }
+
+  /**
+   * The other side has begun anew, after it had given up: what it said before counts no more, unless that was within
+   * `patienceMs`, since an older acknowledgement may be late.
+   */
+  retract(has: (index: number) => boolean, now: Millis, patienceMs: number): void {
+    for (const [index, at] of this.#confirmedAt) {
+      if (has(index) || now < at + patienceMs) continue
+      this.#confirmedAt.delete(index)
+      this.#unconfirmed.set(index, { number: undefined, at: now, times: 2 })
+    }
   }
 
   /** Those whose last sending, by its number and time, is lost are to be repeated. Returns how many. */
