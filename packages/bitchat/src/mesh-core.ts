@@ -34,6 +34,7 @@ import type {
   MeshRoute,
   MeshSendResult,
 } from './mesh-types.js'
+import { plainBytes } from './plain-bytes.js'
 import { type KnownPeer, RouteTable } from './route-table.js'
 import { SeenCache } from './seen-cache.js'
 
@@ -259,9 +260,10 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
     this.#unixOffset = offsetMs
   }
 
-  handleInput(now: Millis, { link: number, bytes }: MeshDatagram): void {
-    const link = this.#links.get(number)
+  handleInput(now: Millis, input: MeshDatagram): void {
+    const link = this.#links.get(input.link)
     if (link === undefined) return
+    const bytes = plainBytes(input.bytes)
     const decoded = decodeMesh(bytes)
     if (decoded?.kind === 'hop-ack') return this.#onHopAck(now, link, decoded.fingerprints)
     if (!link.incoming.take(now)) return this.#fault(now, link, 'rate', 1)

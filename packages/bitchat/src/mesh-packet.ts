@@ -1,4 +1,11 @@
-import { ArgumentError, type NodeId, NODE_ID_BYTES, type Priority, nodeIdFromBytes, nodeIdToBytes } from '@aiv/transport-api'
+import {
+  ArgumentError,
+  type NodeId,
+  NODE_ID_BYTES,
+  type Priority,
+  nodeIdFromBytes,
+  nodeIdToBytes,
+} from '@aiv/transport-api'
 
 /**
  * A packet of the mesh: what crosses one radio link at a time, at most {@link MAX_MESH_PACKET_BYTES} with its header, so
@@ -149,7 +156,7 @@ export function setPassage(bytes: Uint8Array, { ttl, hopCount, custody, hopAckWa
 
 /** A copy with everything that changes on the way at zero: what a fingerprint and a signature cover. */
 export function withoutPassage(bytes: Uint8Array): Uint8Array {
-  const out = bytes.slice()
+  const out = new Uint8Array(bytes)
   out.fill(0, PASSAGE_OFFSET, PASSAGE_OFFSET + 2)
   return out
 }

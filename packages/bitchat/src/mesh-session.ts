@@ -179,7 +179,7 @@ export class MeshSession {
       if (length > MAX_DATAGRAM_BYTES) return 'too-large'
       // a full queue is where a datagram may be lost
       if (this.#datagrams.length >= MAX_DATAGRAMS) this.#datagrams.shift()
-      this.#datagrams.push({ bytes: joinBytes(packet).slice(), tag: options.tag })
+      this.#datagrams.push({ bytes: new Uint8Array(joinBytes(packet)), tag: options.tag })
       return 'accepted'
     }
     if (length > this.#parts.options.maxPacketBytes) return 'too-large'

@@ -2,6 +2,7 @@ import { ReplayWindow, type SecureSession, joinBytes } from '@aiv/transport-api'
 import { encodeMeshHeader, type MeshPacket, MeshPacketType, PACKET_ID_BYTES } from './mesh-packet.js'
 import type { MeshCrypto } from './mesh-types.js'
 import { PROOF_BYTES } from './mesh-core.js'
+import { plainBytes } from './plain-bytes.js'
 
 /** Explicit nonce in front of what is sealed: initiator 1 bit, session 11 bits, sequence 20 bits. */
 export const NONCE_BYTES = 4
@@ -70,7 +71,7 @@ export class SessionCipher {
   seal(header: UnsealedPacket, plain: Uint8Array): MeshPacket {
     const sequence = this.#sequence++
     const proof = this.#proof('sending', sequence)
-    const id = this.#crypto.sha256(proof).slice(0, PACKET_ID_BYTES)
+    const id = plainBytes(this.#crypto.sha256(proof)).slice(0, PACKET_ID_BYTES)
     return this.#sealed({ ...header, id }, NOTHING, sequence, plain)
   }
 
@@ -98,7 +99,7 @@ export class SessionCipher {
     const plain = this.#secure.receiving.open(sequence, aad, sealed.subarray(NONCE_BYTES))
     if (plain === undefined) return undefined
     this.#window.record(sequence)
-    return { plain, sequence }
+    return { plain: plainBytes(plain), sequence }
   }
 
   #sealed(header: Omit<MeshPacket, 'payload'>, proof: Uint8Array, sequence: number, plain: Uint8Array): MeshPacket {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { type NodeId, type Priority, fromHex, nodeIdFromBytes, toHex } from '@aiv/transport-api'
+import { ArgumentError, type NodeId, type Priority, fromHex, nodeIdFromBytes, toHex } from '@aiv/transport-api'
 import fc from 'fast-check'
 import {
   MAX_HOP_ACKS,
@@ -134,15 +134,14 @@ describe('the codec', () => {
   })
 
   test('our own mistakes are said at once', () => {
-    const invalid = expect.objectContaining({ code: 'ARGUMENT_INVALID' }) as Error
-    expect(() => encodeMeshPacket({ ...data, payload: new Uint8Array(200) }, first)).toThrow(invalid)
-    expect(() => encodeMeshPacket({ ...data, id: new Uint8Array(7) }, first)).toThrow(invalid)
-    expect(() => encodeMeshPacket({ ...data, destination: undefined }, first)).toThrow(invalid)
-    expect(() => encodeMeshPacket({ ...broadcast, destination }, first)).toThrow(invalid)
-    expect(() => setPassage(new Uint8Array(45), { ...first, ttl: 8 })).toThrow(invalid)
-    expect(() => setPassage(new Uint8Array(45), { ...first, custody: 4 })).toThrow(invalid)
-    expect(() => encodeHopAck([])).toThrow(invalid)
-    expect(() => encodeHopAck(new Array<number>(MAX_HOP_ACKS + 1).fill(1))).toThrow(invalid)
+    expect(() => encodeMeshPacket({ ...data, payload: new Uint8Array(200) }, first)).toThrow(ArgumentError)
+    expect(() => encodeMeshPacket({ ...data, id: new Uint8Array(7) }, first)).toThrow(ArgumentError)
+    expect(() => encodeMeshPacket({ ...data, destination: undefined }, first)).toThrow(ArgumentError)
+    expect(() => encodeMeshPacket({ ...broadcast, destination }, first)).toThrow(ArgumentError)
+    expect(() => setPassage(new Uint8Array(45), { ...first, ttl: 8 })).toThrow(ArgumentError)
+    expect(() => setPassage(new Uint8Array(45), { ...first, custody: 4 })).toThrow(ArgumentError)
+    expect(() => encodeHopAck([])).toThrow(ArgumentError)
+    expect(() => encodeHopAck(new Array<number>(MAX_HOP_ACKS + 1).fill(1))).toThrow(ArgumentError)
   })
 
   test('a fingerprint is the first 52 bits of a hash', () => {
