@@ -66,6 +66,11 @@ export {
   type DutyCyclePlan,
 } from './duty-cycle.js'
 export { segmented, splitPacket, PacketJoiner, MIN_LINK_PACKET_BYTES, SEGMENT_HEADER_BYTES } from './link-segments.js'
+export {
+  type SessionFrame,
+  encodeFrame as encodeSessionFrame,
+  decodeFrames as decodeSessionFrames,
+} from './session-frames.js'
 
 // The protocol of the deployed bitchat apps: docs/wire/bitchat-compatible.md
 export * as compatible from './profiles/bitchat-compatible/index.js'

@@ -1,7 +1,9 @@
 import {
   encodeHopAck,
   encodeMeshPacket,
+  encodeSessionFrame,
   decodeMesh,
+  decodeSessionFrames,
   MeshCore,
   MeshPacketType,
   PacketJoiner,
@@ -161,7 +163,36 @@ const ackSeeds = ['arriving', 'complete', 'refused'].map((state) =>
   encodeBlockAck({ id: bytes(8), state, first: 700, bitmap: bytes(20) }),
 )
 
+const frameSeeds = [
+  [
+    { type: 'ping', number: 7 },
+    { type: 'credit', takenBytes: 70_000 },
+    { type: 'fragment', bytes: bytes(60) },
+  ],
+  [
+    { type: 'block-ack', bytes: bytes(20) },
+    { type: 'pong', number: 2 ** 32 - 1 },
+    { type: 'datagram', bytes: bytes(30) },
+  ],
+  [
+    { type: 'credit', takenBytes: 2 ** 40 },
+    { type: 'close', code: 2, reason: 'enough' },
+  ],
+].map((frames) => joinBytes(frames.map(encodeSessionFrame)))
+
 export const meshTargets = {
+  'mesh-frames': codec({
+    seeds: frameSeeds,
+    decode: decodeSessionFrames,
+    encode: (frames) => joinBytes(frames.map(encodeSessionFrame)),
+    // a reason that is no UTF-8 is read with replacements
+    rewritable: (frames) => !frames.some(({ type }) => type === 'close'),
+    kind: (frames) =>
+      frames
+        .map(({ type }) => type)
+        .slice(0, 3)
+        .join(' '),
+  }),
   'mesh-packet': codec({
     seeds: [...packetSeeds, encodeHopAck([1, 2, 2 ** 40])],
     decode: decodeMesh,
