@@ -8,15 +8,32 @@ const layers = [
   ['security', ['api']],
   ['routing', ['api']],
   ['policy', ['api']],
+  ['fragments', ['api']],
+  ['radio', ['api']],
   ['codec', ['api']],
   ['session', ['api', 'codec']],
   ['transport', ['api', 'session']],
+  ['mesh', ['api', 'fragments']],
   ['core', ['api', 'security', 'routing', 'policy']],
-  ['node', ['api', 'security', 'routing', 'policy', 'codec', 'session', 'transport', 'core']],
+  ['node', ['api', 'security', 'routing', 'policy', 'codec', 'session', 'transport', 'fragments', 'mesh', 'core']],
 ]
 
 /** Tests also use the testkit and, for real handshakes, `security`; whole nodes are tested over real transports. */
-const testLayers = ['api', 'testkit', 'security', 'codec', 'session', 'transport', 'routing', 'policy', 'core', 'node']
+const testLayers = [
+  'api',
+  'fragments',
+  'radio',
+  'mesh',
+  'testkit',
+  'security',
+  'codec',
+  'session',
+  'transport',
+  'routing',
+  'policy',
+  'core',
+  'node',
+]
 
 const boundaries = (constraints) => [
   'error',

@@ -1,4 +1,5 @@
-// The optional native accelerators, built for this Node, against our own code.
+// Tests of packages that need what a plain checkout does not have, or more time than `npm test` has: the optional native
+// accelerators, built for this Node, against our own code; the compliance suite over noble and bleno, in real time.
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,7 +8,7 @@ import { test } from 'node:test'
 import { cache, freshEnvironment, root, run } from './support.mjs'
 
 /** Packages with tests that need something which a plain checkout does not have. */
-for (const name of ['htx-codec', 'security']) {
+for (const name of ['htx-codec', 'security', 'bitchat']) {
   test(`${name}: test-system`, async () => {
     const cwd = join(root, 'packages', name)
     assert.ok(existsSync(join(cwd, 'test-system')), 'the tests are gone')

@@ -1,9 +1,10 @@
-import { createNode, type AivNode } from '@aiv/core'
+import { createNode, systemClock, type AivNode } from '@aiv/core'
 import { betanet } from '@aiv/betanet'
+import { bitchat, NobleBlenoRadio, type NobleBlenoOptions } from '@aiv/bitchat'
 import { webSocket } from '@aiv/websocket'
 import { loadNativeLz4, lz4Compressor } from '@aiv/htx-codec'
-import { createIdentity, type Identity } from '@aiv/security'
-import type { DeviceType, Logger, NodeId, TransportFactory } from '@aiv/transport-api'
+import { createIdentity, nodeCrypto, type Identity } from '@aiv/security'
+import { silentLogger, type DeviceType, type Logger, type NodeId, type TransportFactory } from '@aiv/transport-api'
 
 /** Where a transport listens; `dial`: it only dials; `off`: the node does without it. */
 export type Listening = { readonly host: string | undefined; readonly port: number } | 'dial' | 'off'
@@ -13,6 +14,8 @@ export interface ComposeOptions {
   readonly htx: Listening
   /** HTX over WebSocket. */
   readonly websocket: Listening
+  /** BitChat over Bluetooth LE. @defaultValue without it */
+  readonly ble?: NobleBlenoOptions
   /** @defaultValue a fresh one, kept nowhere */
   readonly identity?: Identity
   readonly deviceType?: DeviceType
@@ -31,6 +34,7 @@ export async function composeNode(options: ComposeOptions): Promise<AivNode> {
   const transports: TransportFactory[] = []
   if (options.htx !== 'off') transports.push(betanet({ listen: listen(options.htx) }))
   if (options.websocket !== 'off') transports.push(webSocket({ listen: listen(options.websocket) }))
+  if (options.ble !== undefined) transports.push(mesh(identity, options.ble, log ?? silentLogger))
   return createNode({
     identity,
     transports,
@@ -40,6 +44,20 @@ export async function composeNode(options: ComposeOptions): Promise<AivNode> {
     ...(allow === undefined ? {} : { allow }),
     ...(dialTries === undefined ? {} : { dialing: { tries: dialTries } }),
     ...(signal === undefined ? {} : { signal }),
+  })
+}
+
+/** How long others may use the static key that is announced to them, in seconds; it is announced again long before. */
+const STATIC_KEY_LIFE_S = 86_400
+
+function mesh(identity: Identity, ble: NobleBlenoOptions, log: Logger): TransportFactory {
+  return bitchat({
+    radio: new NobleBlenoRadio({ clock: systemClock, log }, ble),
+    crypto: nodeCrypto,
+    staticKey: (unixNow) => ({
+      publicKey: identity.noiseStatic.publicKey,
+      notAfter: Math.floor(unixNow / 1000) + STATIC_KEY_LIFE_S,
+    }),
   })
 }
 

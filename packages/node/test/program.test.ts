@@ -117,6 +117,24 @@ describe('the program', () => {
     expect(usage.stderr).toMatch(/^error USAGE: .*\n$/)
   })
 
+  test('without the Bluetooth adapter that it was told to take, says so in one line, and runs with the rest', async () => {
+    const up = new Program(['up', '--ephemeral', '--host', '127.0.0.1', '--ble-adapter', '99'])
+    await up.says(/^ws:/m)
+    up.child.kill('SIGINT')
+    expect(await up.ended).toBe(0)
+    const warnings = up.stderr.split('\n').filter((line) => line.startsWith('warning'))
+    expect(warnings).toHaveLength(1)
+    expect(warnings[0]).toMatch(
+      /^warning TRANSPORT_UNAVAILABLE: there is no (Bluetooth adapter: plug one in|hci99, only )/,
+    )
+    expect(up.stderr).not.toMatch(/noble|bleno/)
+
+    const send = new Program(['send', '--ephemeral', `ble://${'ab'.repeat(16)}`, 'hello'])
+    // a machine with an adapter looks for the node and does not find it
+    expect(await send.ended).toBe(1)
+    expect(send.stderr).toMatch(/^error (TRANSPORT_UNAVAILABLE|PEER_UNREACHABLE|DIAL_TIMEOUT): /m)
+  })
+
   test('shows three nodes, messages both ways, and a file that outlives the transport it came over', async () => {
     const demo = new Program(['--json', 'demo', '--once', '--size', '16'])
     const code = await demo.ended
@@ -125,7 +143,9 @@ describe('the program', () => {
     expect(demo.stderr).toBe('')
     const rows = objects.filter(({ type }) => type === 'row')
     expect(rows.filter(({ ok }) => ok !== true)).toEqual([])
-    expect(rows).toHaveLength(9)
+    expect(rows).toHaveLength(10)
+    expect(rows.at(-1)).toMatchObject({ from: 'phone', to: 'sensor', transports: ['bitchat'] })
+    expect(objects.some(({ text }) => /^mesh: .*(over the air|in software)/.test(String(text)))).toBe(true)
     const file = rows.find(({ what }) => String(what).startsWith('file'))
     expect(file).toMatchObject({ transports: ['betanet', 'websocket'], bytes: 16_777_216 })
     expect(objects.at(-1)).toMatchObject({ type: 'result', ok: true })

@@ -20,3 +20,5 @@ export { EventQueue, type Scheduler, type ScheduledEvent } from './event-queue.j
 export { ClockScheduler } from './clock-scheduler.js'
 export { memoryNetwork, type MemoryNetwork, type MemoryNetworkOptions } from './memory/network.js'
 export type { MemoryOptions } from './memory/options.js'
+export { RadioAir, type RadioAirOptions, type RadioFrame, type RadioUse, type Position } from './radio/radio-air.js'
+export { randomTopology, hopsFrom, type Topology, type TopologyOptions } from './radio/topology.js'

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import type { NobleBlenoOptions } from '@aiv/bitchat'
 import { isNodeId, parseAddress, parseNodeId, type DeviceType, type NodeId, type Priority } from '@aiv/transport-api'
 import { readHex } from '../inspect/inspect.js'
 import { priorityNamed, priorityNames } from '../priority-name.js'
@@ -9,6 +10,14 @@ export function parsePort(text: string): number {
   const port = Number(text)
   if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('a port is a number from 0 to 65535')
   return port
+}
+
+/** `0,1`: hci0 scans and dials, hci1 advertises; `0`: both, on one. */
+export function parseBleAdapters(text: string): NobleBlenoOptions {
+  const match = /^(\d{1,3})(?:,(\d{1,3}))?$/.exec(text)
+  if (match === null) throw new InvalidArgumentError('adapters are numbers: 0,1 for hci0 and hci1, or 0 for one')
+  const [, central, peripheral = central] = match
+  return { central: { device: Number(central) }, peripheral: { device: Number(peripheral) } }
 }
 
 export function parsePriority(text: string): Priority {

@@ -6,7 +6,7 @@ import type { LocalError } from '../local/local-protocol.js'
 
 /** What a person can do about an error that did not bring its own hint. */
 const hints: ReadonlyMap<string, string> = new Map([
-  ['ADDRESS_UNSUPPORTED', 'addresses begin with htx:, ws: or wss:'],
+  ['ADDRESS_UNSUPPORTED', 'addresses begin with htx:, ws:, wss: or, where a node has --ble, ble:'],
   ['DIAL_REFUSED', 'is the node running, and are host and port right?'],
   ['DIAL_TIMEOUT', 'is the node reachable from here?'],
   ['FILE_BUSY', 'try again later'],

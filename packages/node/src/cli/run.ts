@@ -4,6 +4,7 @@ import { CommandError } from '../errors.js'
 import { inspectionKinds } from '../inspect/inspect.js'
 import {
   collectNodeIds,
+  parseBleAdapters,
   parseDeviceType,
   parseMebibytes,
   parseNoiseKey,
@@ -84,6 +85,12 @@ function build(io: Io, open: (options: GlobalOptions) => Context): Command {
     .option('--ws-port <port>', 'TCP port of WebSocket; 0 takes a free one (default: 8889)', checked(parsePort))
     .option('--no-htx', 'without HTX over TCP')
     .option('--no-websocket', 'without WebSocket')
+    .option('--ble', 'with BitChat, the mesh over Bluetooth LE')
+    .option(
+      '--ble-adapter <n,n>',
+      'Linux: which hciN scans and which advertises; one number: both, experimental (default: the first two)',
+      checked(parseBleAdapters),
+    )
     .option('--host <host>', 'listen on this address only (default: on all)')
     .option('--device <type>', 'mobile, desktop, server or fog', checked(parseDeviceType), 'desktop')
     .option('--ephemeral', 'with a key that is kept nowhere, and on free ports')
@@ -96,7 +103,11 @@ function build(io: Io, open: (options: GlobalOptions) => Context): Command {
   program
     .command('send')
     .description('send a text or a file to a node')
-    .argument('<to>', 'an address, htx://id@host:port, or a node id that a running node knows', checked(parseRecipient))
+    .argument(
+      '<to>',
+      'an address, htx://id@host:port or ble://id, or a node id that a running node knows',
+      checked(parseRecipient),
+    )
     .argument('[text]', 'what to send (default: the standard input)')
     .option('--file <file>', 'send this file')
     .option('--priority <priority>', 'emergency, high, normal or low', checked(parsePriority))

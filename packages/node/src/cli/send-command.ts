@@ -118,10 +118,16 @@ async function asNobody(
   const node = await composeNode({
     htx: 'dial',
     websocket: 'dial',
+    ...(parseAddress(to).scheme === 'ble' ? { ble: { peripheral: false } as const } : {}),
     dialTries: DIAL_TRIES,
     signal,
     ...(log === undefined ? {} : { log }),
   })
+  const failed = node.transports.find(({ error }) => error !== undefined)
+  if (failed?.error !== undefined) {
+    await node.close()
+    throw failed.error
+  }
   const why = options.ephemeral === true ? '' : `no node runs in ${folder.path}: `
   output.note(`${why}sending as ${node.id}, an identity made for this command only`)
   output.event({ type: 'ephemeral', id: node.id })

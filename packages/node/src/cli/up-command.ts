@@ -1,6 +1,7 @@
 import { mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { NobleBlenoOptions } from '@aiv/bitchat'
 import type { AivNode, Message } from '@aiv/core'
 import { toHex, type DeviceType, type NodeId } from '@aiv/transport-api'
 import { composeNode, type Listening } from '../compose-node.js'
@@ -25,6 +26,9 @@ export interface UpOptions {
   readonly htx: boolean
   /** False with `--no-websocket`. */
   readonly websocket: boolean
+  readonly ble?: boolean
+  /** Implies {@link ble}. */
+  readonly bleAdapter?: NobleBlenoOptions
   readonly host?: string
   readonly device: DeviceType
   readonly ephemeral?: boolean
@@ -92,6 +96,7 @@ async function run(
   const node = await composeNode({
     htx: at(options.htx, options.port, HTX_PORT),
     websocket: at(options.websocket, options.wsPort, WEBSOCKET_PORT),
+    ...(options.ble === true || options.bleAdapter !== undefined ? { ble: options.bleAdapter ?? {} } : {}),
     deviceType: options.device,
     ...(identity === undefined ? {} : { identity }),
     ...(log === undefined ? {} : { log }),

@@ -8,6 +8,7 @@ import { CommandError } from '../errors.js'
 import { hashFile } from '../file/part-file.js'
 import { receiveFiles, type FileReceiver, type FileReceiveProgress, type ReceivedFile } from '../file/receive-files.js'
 import { sendFile } from '../file/send-file.js'
+import { openRadio, type DemoStacks } from './demo-radio.js'
 import {
   DEMO_PROTOCOL,
   type DemoCommands,
@@ -67,6 +68,7 @@ class DemoNode {
   readonly #channel: DemoChannel
   #node: AivNode | undefined
   #files: FileReceiver | undefined
+  #radio: DemoStacks | undefined
   readonly #received = new Map<NodeId, Tally>()
   #cut: { readonly transport: string; readonly share: number } | undefined
   #cutAtBytes: number | undefined
@@ -91,6 +93,7 @@ class DemoNode {
   async close(): Promise<void> {
     await this.#files?.close()
     await this.#node?.close()
+    this.#radio?.close()
   }
 
   #do(command: DemoRequest['command'], ask: DemoRequest['ask']): Promise<unknown> {
@@ -125,9 +128,20 @@ class DemoNode {
     return this.#node
   }
 
-  async #start({ device, htx, directory }: DemoCommands['start']['ask']): Promise<DemoCommands['start']['answer']> {
+  async #start({
+    device,
+    htx,
+    ble,
+    directory,
+  }: DemoCommands['start']['ask']): Promise<DemoCommands['start']['answer']> {
     const here = { host: '127.0.0.1', port: 0 }
-    const node = await composeNode({ htx: htx ? here : 'off', websocket: here, deviceType: device })
+    if (ble !== undefined) this.#radio = await openRadio(ble)
+    const node = await composeNode({
+      htx: htx && ble === undefined ? here : 'off',
+      websocket: ble === undefined ? here : 'off',
+      deviceType: device,
+      ...(this.#radio === undefined ? {} : { ble: this.#radio.options }),
+    })
     this.#node = node
     node.handle(DEMO_PROTOCOL, ({ from, payload, transport }) => {
       let tally = this.#received.get(from)

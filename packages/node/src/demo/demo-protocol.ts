@@ -6,11 +6,20 @@ import type { LocalError } from '../local/local-protocol.js'
 /** Protocol of the demo's messages. */
 export const DEMO_PROTOCOL = 'aiv-demo/1'
 
+/** The Bluetooth of one of the demo's nodes: an adapter, or a controller of an air in software. */
+export type DemoRadio = { readonly adapter: number } | { readonly airSocket: string }
+
 /** What each command takes and gives. */
 export interface DemoCommands {
   /** Becomes a node. */
   start: {
-    readonly ask: { readonly device: DeviceType; readonly htx: boolean; readonly directory: string }
+    readonly ask: {
+      readonly device: DeviceType
+      readonly htx: boolean
+      /** Instead of everything else. */
+      readonly ble?: DemoRadio
+      readonly directory: string
+    }
     readonly answer: { readonly id: NodeId; readonly pid: number; readonly addresses: readonly string[] }
   }
   /** Remembers where others are. */

@@ -8,6 +8,7 @@ import { diskError, hashFile } from '../file/part-file.js'
 import { makeDemoFile } from './demo-file.js'
 import { DemoProcess } from './demo-process.js'
 import type { DemoEvent, FileReport, MessagesReport } from './demo-protocol.js'
+import { openAir, type DemoAir } from './demo-radio.js'
 
 /** One line of the demo's table. */
 export interface DemoRow {
@@ -54,6 +55,12 @@ const nodes = [
 ] as const
 type Name = (typeof nodes)[number]['name']
 
+/** The nodes of the radio mesh, from one end to the other. */
+const meshNames = ['phone', 'tablet', 'sensor'] as const
+const MESH_MESSAGES = 10
+/** With its envelope and its seal one packet of the mesh. */
+const MESH_MESSAGE_BYTES = 48
+
 /** The transport that is closed in the middle. */
 const CUT_TRANSPORT = 'betanet'
 /** When so much of the file has arrived. */
@@ -68,11 +75,14 @@ const MIN_FILE_BYTES = 1_048_576
 
 /**
  * The main job: three nodes in processes of their own send each other messages, and a file, in the middle of which the
- * receiver closes the transport that it comes over. Everything is checked at the other side.
+ * receiver closes the transport that it comes over; and a mesh of nodes that have Bluetooth LE only. Everything is checked
+ * at the other side.
  */
 export class Demo implements AsyncDisposable {
   readonly #options: DemoOptions
   readonly #processes = new Map<Name, DemoProcess>()
+  readonly #meshProcesses: DemoProcess[] = []
+  #air: DemoAir | undefined
   readonly #peers = new Map<Name, DemoPeer>()
   #folder: string | undefined
   #quiet = true
@@ -105,12 +115,14 @@ export class Demo implements AsyncDisposable {
     onStep('messages once more, between the two that lost HTX')
     await this.#messages('desktop', 'server', ', after the failover')
     await this.#messages('server', 'desktop', ', after the failover')
+    await this.#mesh(folder)
     this.#quiet = false
   }
 
   /** Ends the processes and removes what they wrote. May be called again. */
   async close(): Promise<void> {
-    await Promise.all([...this.#processes.values()].map((child) => child.close()))
+    await Promise.all([...this.#processes.values(), ...this.#meshProcesses].map((child) => child.close()))
+    await this.#air?.close()
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
   }
 
@@ -156,6 +168,50 @@ export class Demo implements AsyncDisposable {
       ok: problem === undefined,
       problem,
     })
+  }
+
+  /** Nodes in a line, with no other way to each other than by radio. */
+  async #mesh(folder: string): Promise<void> {
+    const { onStep } = this.#options
+    const air = await openAir(folder)
+    if (typeof air === 'string') return onStep(`mesh: left out (${air})`)
+    this.#air = air
+    onStep(`mesh: ${air.radios.length} more nodes, ${air.text}`)
+    const peers: { readonly child: DemoProcess; readonly id: NodeId; readonly addresses: readonly string[] }[] = []
+    for (const [i, ble] of air.radios.entries()) {
+      const name = meshNames[i] ?? `radio ${i}`
+      const child = new DemoProcess(name, () => undefined)
+      this.#meshProcesses.push(child)
+      const directory = join(folder, name)
+      // one after another: the order in which they come is the order in the line
+      const { id, addresses } = await child.ask(
+        'start',
+        { device: 'mobile', htx: false, ble, directory },
+        this.#limits(),
+      )
+      peers.push({ child, id, addresses })
+    }
+    const [first, last] = [found(peers[0]), found(peers.at(-1))]
+    await first.child.ask('learn', { addresses: last.addresses }, this.#limits())
+    const ask = { to: last.id, count: MESH_MESSAGES, bytes: MESH_MESSAGE_BYTES }
+    const sent = await first.child.ask('send', ask, this.#limits())
+    const received = await last.child.ask('received', { from: first.id }, this.#limits())
+    const problem = messagesProblem(sent, received)
+    const hops = peers.length - 1
+    this.#row({
+      from: first.child.name,
+      to: last.child.name,
+      what: `${sent.count} messages over ${hops} radio hop${hops === 1 ? '' : 's'}`,
+      transports: Object.keys(received.transports),
+      bytes: sent.bytes,
+      elapsedMs: sent.elapsedMs,
+      failoverGapMs: undefined,
+      ok: problem === undefined,
+      problem,
+    })
+    await Promise.all(this.#meshProcesses.splice(0).map((child) => child.close()))
+    this.#air = undefined
+    await air.close()
   }
 
   async #file(from: Name, to: Name, folder: string): Promise<void> {
