@@ -174,6 +174,10 @@ class QuicheSession implements PacketSession {
     this.#connection.onTimeout()
   }
 
+  hasReceived(): boolean {
+    return this.#connection.stats().recv > 0
+  }
+
   isEstablished(): boolean {
     return this.#connection.isEstablished()
   }
@@ -193,7 +197,9 @@ class QuicheSession implements PacketSession {
   close(code: number, reason: string): void {
     const bytes = new TextEncoder().encode(reason)
     this.#closing ??= { by: 'local', application: true, code, reason: bytes }
-    attempt(() => this.#connection.close(true, code, bytes))
+    // Before the handshake is done the other side may be unable to read more than this (RFC 9000 section 10.2.3)
+    const done = this.#connection.isEstablished()
+    attempt(() => this.#connection.close(done, done ? code : APPLICATION_ERROR, bytes))
   }
 
   outcome(): QuicClose {
@@ -351,6 +357,8 @@ class QuicheStreams implements QuicStreams {
   }
 }
 
+/** RFC 9000 section 20.1. */
+const APPLICATION_ERROR = 0x0c
 /** `Shutdown` of the binding: its enumerations exist as types only. */
 const READ = 0
 const WRITE = 1

@@ -153,8 +153,8 @@ function verifyListen(listen: QuicOptions['listen'] = {}): VerifiedQuicOptions['
 function verifyUnvalidated(limits: Partial<UnvalidatedLimits> = {}): UnvalidatedLimits {
   const all = { ...defaultUnvalidated, ...limits }
   for (const [name, value] of Object.entries(all)) {
-    const lowest = name === 'retryAbove' ? 0 : 1
-    if (!(value >= lowest)) throw new ArgumentError(`unvalidated.${name} is ${value}: from ${lowest}`)
+    const positive = name === 'retryAbove' ? value >= 0 : name === 'perHostPerSecond' ? value > 0 : value >= 1
+    if (!positive) throw new ArgumentError(`unvalidated.${name} is ${value}`)
   }
   return all
 }

@@ -72,6 +72,8 @@ export interface PacketSession {
   /** Milliseconds until {@link handleTimeout} wants to be called. */
   timeoutMs(): number | undefined
   handleTimeout(): void
+  /** False while nothing that came could be decrypted. */
+  hasReceived(): boolean
   isEstablished(): boolean
   isEarly(): boolean
   /** A close was sent or came, or it timed out: no data will be exchanged any more. */

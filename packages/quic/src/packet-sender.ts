@@ -43,9 +43,11 @@ export class PacketSender {
   /** Streams written to their end and not yet acknowledged, oldest first; bounded by the credit for streams. */
   #undelivered: { readonly id: number; readonly bytes: number }[] = []
   #undeliveredBytes = 0
-  /** Early packets, until the handshake shows that they need not be sent again. */
-  #early: { readonly priority: Priority; readonly packet: QueuedPacket }[] | undefined = []
+  /** Early packets and what followed them, until it is clear that they need not be sent again. */
+  #kept: { readonly priority: Priority; readonly packet: QueuedPacket }[] | undefined
   #earlyBytes = 0
+  /** The first stream after the handshake: once it is acknowledged, early data was not refused. */
+  #firstLate = Infinity
 
   constructor(
     direction: 'dialled' | 'accepted',
@@ -100,6 +102,7 @@ export class PacketSender {
     let done = 0
     for (const { id, bytes } of this.#undelivered) {
       if (!streams.isDelivered(id)) break
+      if (id >= this.#firstLate) this.#kept = undefined
       this.#undeliveredBytes -= bytes
       done++
     }
@@ -107,28 +110,36 @@ export class PacketSender {
     return this.#undelivered.length === 0
   }
 
-  /** The handshake is done, and early data was taken: nothing of it will be asked for again. */
-  forgetEarly(): void {
-    this.#early = undefined
+  /** Early data goes out from here on, and is kept in case it is refused. */
+  beginEarly(): void {
+    this.#kept = []
+  }
+
+  /** The handshake is done; a refusal may still be on its way. */
+  endEarly(): void {
+    this.#firstLate = this.#nextStream
+  }
+
+  /** Whether {@link restart} would lose nothing. */
+  get canRestart(): boolean {
+    return this.#kept !== undefined
   }
 
   /** A new session takes the place of one whose early data was refused: everything goes again, in its order. */
   restart(): void {
+    const kept = this.#kept ?? []
+    this.#kept = undefined
     for (const priority of priorities) {
       const stream = this.#current[priority]
       if (stream !== undefined) this.#finish(priority, stream)
-      const again = (this.#early ?? []).filter((early) => early.priority === priority)
-      this.#queues.putBack(
-        priority,
-        again.map(({ packet }) => packet),
-      )
+      const again = kept.filter((one) => one.priority === priority).map(({ packet }) => packet)
+      this.#queues.putBack(priority, again)
       this.#order[priority] = 0
     }
     this.#nextStream = FIRST_UNI.dialled
     this.#streamsLeft = 0
     this.#undelivered = []
     this.#undeliveredBytes = 0
-    this.#early = undefined
   }
 
   /** Gives lent buffers back; nothing may be called after it but getters. */
@@ -171,16 +182,15 @@ export class PacketSender {
     return this.#earlyBytes + packet.length <= opening.maxBytes
   }
 
-  #take(priority: Priority, packet: QueuedPacket, opening: EarlyAllowance | undefined): void {
+  #take(priority: Priority, packet: QueuedPacket): void {
     this.#queues.shift(priority)
-    if (opening === undefined || this.#early === undefined) return
     this.#earlyBytes += packet.length
-    this.#early.push({ priority, packet })
+    this.#kept?.push({ priority, packet })
   }
 
   #large(id: number, priority: Priority, packet: QueuedPacket, buffer: Uint8Array, head: number): OutgoingStream {
     const end = writeVarint(buffer, head, packet.length)
-    this.#take(priority, packet, undefined)
+    this.#take(priority, packet)
     const body: readonly Uint8Array[] = packet.bytes instanceof Uint8Array ? [packet.bytes] : packet.bytes
     const pieces = [buffer.subarray(0, end), ...body.filter(({ length }) => length > 0)]
     const cost = packet.length + QUEUED_PACKET_BYTES
@@ -201,7 +211,7 @@ export class PacketSender {
     for (let packet; (packet = this.#queues.peek(now, priority)) !== undefined;) {
       if (packet.datagram || !this.#mayGo(packet, opening)) break
       if (end + varintLength(packet.length) + packet.length > GATHERED_BYTES) break
-      this.#take(priority, packet, opening)
+      this.#take(priority, packet)
       packets.push(packet)
       end = copy(packet.bytes, buffer, writeVarint(buffer, end, packet.length))
       cost += packet.length + QUEUED_PACKET_BYTES

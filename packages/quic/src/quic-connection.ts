@@ -44,6 +44,8 @@ import { DATAGRAM_PACKET } from './stream-format.js'
 const CLOSE_FLUSH_MS = 2_000
 /** Early data that is kept in case it has to be sent again. */
 const MAX_EARLY_BYTES = 65_536
+/** RFC 9000 section 20.1: what an application's close becomes before the handshake is done. */
+const APPLICATION_ERROR = 0x0c
 /** A round trip is asked of the engine no more often than this. */
 const RTT_REFRESH_MS = 100
 
@@ -80,12 +82,16 @@ export interface QuicConnectionParts {
 
 /** Whoever made the connection. */
 export interface QuicConnectionOwner {
-  /** It is known who the other side is. An error refuses it. `early`: not proven to be there now. */
-  onIdentity(remote: PeerIdentity, early: boolean): AivError | undefined
+  /** It is known who the other side is, by certificate; asked again when early data is confirmed. An error refuses it. */
+  onIdentity(remote: PeerIdentity): AivError | undefined
   /** It may be handed out. Once. */
   onReady(connection: QuicConnection): void
-  /** The handshake is done: a ticket for the next time may come. */
-  onEstablished(connection: QuicConnection, wasEarly: 'accepted' | 'refused' | undefined): void
+  /** The handshake is done; `wasEarly`: after data that was taken before it. */
+  onEstablished(wasEarly: boolean): void
+  /** To resume with; a secret, and the receiver's to wipe. */
+  onTicket(ticket: Uint8Array): void
+  /** Early data was refused and is sent again. */
+  onEarlyRefused(): void
   onPath(change: QuicPathChange): void
   /** Before or after it was ready. */
   onClosed(connection: QuicConnection, reason: CloseReason, error: AivError | undefined): void
@@ -112,7 +118,9 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   #established = false
   /** Early data was sent, or taken. */
   #wasEarly = false
+  #handedOutEarly = false
   #toldEstablished = false
+  #hasTicket = false
   #opening: EarlyAllowance | undefined
   /** The accepted side has seen an opening that counts. */
   #opened = false
@@ -288,6 +296,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
 
   onPath(change: QuicPathChange): void {
     this.#parts.owner.onPath(change)
+    // It stays where it is: alive as long as the old path works, and suspected as soon as that does not answer
     if (change === 'exhausted') return
     this.#path = undefined
     if (this.#ready) this.#handler?.onPath?.(this.path, change)
@@ -326,7 +335,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   }
 
   isStopped(): boolean {
-    return this.#paused || this.#told || (!this.#established && !this.#opened)
+    return this.#paused || this.#told || this.#handler === undefined || (!this.#established && !this.#opened)
   }
 
   wake(): void {
@@ -374,6 +383,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     // What is sent from within the calls that follow is looked at once more
     this.#again = false
     this.#writeAll()
+    this.#lookForTicket()
     this.#lookAtLiveness(this.#turnAt)
     this.#lookAtClosing(this.#turnAt)
   }
@@ -389,15 +399,19 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     const chain = this.#session.peerCertificates()
     // On the accepted side early data and the identity it rests on come in one flight
     if (early && chain.length === 0) return
-    const error = this.#identify(chain, early)
+    // Early data that may be a replay makes no connection: nobody is told before its opening counts
+    if (early && this.direction === 'accepted' && !this.#readOpening()) return
+    const error = this.#identify(chain)
     if (error !== undefined) return this.#fail(error)
     if (!early) this.#establish()
     if (this.#ready || this.#closed !== undefined) return
     this.#ready = true
+    this.#handedOutEarly = early
     this.#parts.owner.onReady(this)
   }
 
   #allowEarly(): void {
+    this.#sender.beginEarly()
     let opening: Uint8Array | undefined = encodeEarlyOpening(this.#clock.unixNow(), this.#shared.random.bytes(16))
     this.#opening = {
       maxBytes: MAX_EARLY_BYTES,
@@ -409,30 +423,38 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     }
   }
 
+  /** True once the first early stream has shown an opening that is new. */
+  #readOpening(): boolean {
+    if (!this.#opened) this.#guarded(() => this.#readPackets(this.#session.streams))
+    return this.#opened && this.#closed === undefined
+  }
+
   /** Checked at every handshake, and again when a resumed one is confirmed. */
-  #identify(chain: readonly Uint8Array[], early: boolean): AivError | undefined {
+  #identify(chain: readonly Uint8Array[]): AivError | undefined {
     const remote = this.#shared.identify(chain)
     if (remote === undefined) return new QuicError('CERTIFICATE_INVALID', 'no certificate of a node')
+    const error = this.#parts.owner.onIdentity(remote)
+    if (error !== undefined) return error
     const known = this.#remote
     if (known !== undefined && known.nodeId !== remote.nodeId) {
       return new QuicError('CERTIFICATE_INVALID', 'another node than the one that sent early data')
     }
     this.#remote = remote
-    return this.#parts.owner.onIdentity(remote, early)
+    return undefined
   }
 
   #establish(): void {
     this.#established = true
     this.#opening = undefined
-    this.#sender.forgetEarly()
+    this.#sender.endEarly()
     this.#path = undefined
-    this.#parts.owner.onEstablished(this, this.#wasEarly ? 'accepted' : undefined)
+    this.#parts.owner.onEstablished(this.#wasEarly)
     this.#tellEstablished()
     this.#schedule()
   }
 
   #tellEstablished(): void {
-    if (!this.#wasEarly || !this.#established || this.#toldEstablished || this.#handler === undefined) return
+    if (!this.#handedOutEarly || !this.#established || this.#toldEstablished || this.#handler === undefined) return
     this.#toldEstablished = true
     this.#handler.onEstablished?.()
   }
@@ -440,14 +462,23 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   #readAll(): void {
     this.#tellEstablished()
     const { streams } = this.#session
-    try {
+    this.#guarded(() => {
       this.#receiver.resume(streams)
-      for (const id of streams.readable()) {
-        if (this.#told) return
-        if ((id & 2) !== 0) this.#receiver.read(id, streams)
-        else if (this.#established) this.#readBidi(id)
-      }
-      if (this.#established && !this.#paused) this.#readDatagrams(streams)
+      this.#readPackets(streams)
+      if (!this.#established) return
+      for (const id of streams.readable()) if ((id & 2) === 0 && !this.#told) this.#readBidi(id)
+      this.#readDatagrams(streams)
+    })
+  }
+
+  #readPackets(streams: QuicStreams): void {
+    for (const id of streams.readable()) if ((id & 2) !== 0 && !this.#told) this.#receiver.read(id, streams)
+  }
+
+  /** What the other side should not have sent ends the connection and not the program. */
+  #guarded(read: () => void): void {
+    try {
+      read()
     } catch (error) {
       if (!(error instanceof QuicError)) throw error
       this.#fail(error)
@@ -487,6 +518,15 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     if (wrote) this.#liveness.wrote(this.#turnAt)
     const lowest = this.#queues.pollDrain()
     if (lowest !== undefined) this.#handler?.onDrain(lowest)
+  }
+
+  /** The first one is enough: it serves one resumption, whose session gives the next. */
+  #lookForTicket(): void {
+    if (this.#hasTicket || !this.#established || this.direction === 'accepted') return
+    const ticket = this.#session.ticket()
+    if (ticket === undefined) return
+    this.#hasTicket = true
+    this.#parts.owner.onTicket(ticket)
   }
 
   #lookAtLiveness(now: Millis): void {
@@ -543,11 +583,9 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   #mayReconnect(close: QuicClose): boolean {
     return (
       this.#parts.reconnect !== undefined &&
-      this.#wasEarly &&
-      !this.#established &&
+      this.#sender.canRestart &&
       close.by === 'remote' &&
-      close.application &&
-      closeName(close.code) === 'EARLY_REFUSED'
+      (close.application ? closeName(close.code) === 'EARLY_REFUSED' : close.code === APPLICATION_ERROR)
     )
   }
 
@@ -555,13 +593,15 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   async #reconnect(): Promise<void> {
     const { reconnect, owner } = this.#parts
     if (reconnect === undefined) return
-    owner.onPath('exhausted')
+    owner.onEarlyRefused()
     try {
       const session = await reconnect()
       if (this.#closed !== undefined) return session.close(0, '')
       this.#receiver.close()
       this.#receiver = new PacketReceiver(this, this.#shared.maxPacketBytes, this.#shared.scratch)
       this.#opening = undefined
+      this.#wasEarly = false
+      this.#established = false
       this.#sender.restart()
       this.#session = session
       session.attach(this)

@@ -248,16 +248,18 @@ export class QuicTransport implements Transport {
     resolve: (connection: QuicConnection) => void,
     reject: (error: Error) => void,
   ): QuicConnectionOwner {
+    let remote: NodeId | undefined
     return {
-      onIdentity: (remote) => {
-        if (remote.nodeId === this.#components.identity.nodeId) {
+      onIdentity: ({ nodeId }) => {
+        remote = nodeId
+        if (nodeId === this.#components.identity.nodeId) {
           return new DialError('IDENTITY_OWN', 'the node itself answered')
         }
-        if (expected !== undefined && remote.nodeId !== expected) {
+        if (expected !== undefined && nodeId !== expected) {
           this.#tickets.drop(expected, where)
-          return new DialError('IDENTITY_MISMATCH', `${remote.nodeId} answered, expected was ${expected}`)
+          return new DialError('IDENTITY_MISMATCH', `${nodeId} answered, expected was ${expected}`)
         }
-        return host.admit({ address: where, node: remote.nodeId })
+        return host.admit({ address: where, node: nodeId })
           ? undefined
           : new DialError('DIAL_DENIED', 'own admission rules say no')
       },
@@ -265,25 +267,21 @@ export class QuicTransport implements Transport {
         this.#handOut(connection)
         resolve(connection)
       },
-      onEstablished: (connection, early) => {
-        if (early !== undefined) this.#metrics.count('early', { outcome: early })
+      onEstablished: (wasEarly) => this.#countEarly(wasEarly),
+      onTicket: (ticket) => {
+        if (remote !== undefined) this.#tickets.put(this.#components.clock.unixNow(), remote, where, ticket)
       },
+      onEarlyRefused: () => this.#metrics.count('early', { outcome: 'refused' }),
       onPath: (cause) => this.#metrics.count('paths', { cause }),
       onClosed: (connection, reason, error) => {
-        this.#keepTicket(connection, where)
         this.#forget(connection, reason)
         reject(handshakeError(reason, error))
       },
     }
   }
 
-  /** The newest ticket of a connection that was good, for the next one. */
-  #keepTicket(connection: QuicConnection, where: string): void {
-    if (!this.#open.has(connection)) return
-    const ticket = connection.session.ticket()
-    if (ticket !== undefined) {
-      this.#tickets.put(this.#components.clock.unixNow(), connection.remote.nodeId, where, ticket)
-    }
+  #countEarly(wasEarly: boolean): void {
+    if (wasEarly) this.#metrics.count('early', { outcome: 'accepted' })
   }
 
   /** Asked before a stranger costs any cryptography. */
@@ -316,9 +314,9 @@ export class QuicTransport implements Transport {
           host.onConnection(ready)
           if (!ready.attached) ready.abort(new ArgumentError('nobody attached to the connection'))
         },
-        onEstablished: (_, early) => {
-          if (early !== undefined) this.#metrics.count('early', { outcome: early })
-        },
+        onEstablished: (wasEarly) => this.#countEarly(wasEarly),
+        onTicket: () => undefined,
+        onEarlyRefused: () => undefined,
         onPath: (cause) => this.#metrics.count('paths', { cause }),
         onClosed: (closed, reason) => {
           if (this.#forget(closed, reason)) {

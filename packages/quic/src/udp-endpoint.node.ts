@@ -186,8 +186,7 @@ export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
       const fresh = this.#tokens.issue(clock.unixNow(), from, packet.destinationId, newId)
       return reply(listener, from, (out) => this.#engine.writeRetry(out, packet, newId, fresh))
     }
-    void answer.evicted?.destroy()
-    this.#accept(listener, bytes, Object.freeze(from), packet, originalId)
+    this.#accept(listener, bytes, Object.freeze(from), packet, originalId, answer.evicted)
   }
 
   #accept(
@@ -196,18 +195,23 @@ export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
     remote: UdpAddress,
     packet: StrangerPacket,
     originalId: Uint8Array | undefined,
+    evicted: UdpSession | undefined,
   ): void {
     const path: PacketPath = { from: remote, to: listener.local }
     // After a Retry the client addresses us by the id that it gave
-    const id = originalId === undefined ? this.newId() : Uint8Array.from(packet.destinationId)
+    const clientId = Uint8Array.from(packet.destinationId)
+    const id = originalId === undefined ? this.newId() : clientId
     const engineSession = this.#serverConfig.accept(id, originalId, listener.local, remote)
+    engineSession.receive(bytes, path)
+    // Bytes that are no handshake leave nothing behind
+    if (!engineSession.hasReceived()) return
+    void evicted?.destroy()
     const session = UdpSession.accept(this, engineSession, listener, path)
     session.ownId(id)
     // The client's Initial and 0-RTT packets carry the id that it made up
-    if (originalId === undefined) session.ownId(Uint8Array.from(packet.destinationId))
+    if (originalId === undefined) session.ownId(clientId)
     this.#unvalidated.add(sourcePrefix(remote.host), session)
     this.addSession(session)
-    session.receive(bytes, remote.host, remote.port)
     this.#handler.onSession(session)
   }
 }

@@ -53,6 +53,7 @@ export class UdpSession implements QuicSession {
   #socket: UdpSocket
   #path: PacketPath
   #move: Move | undefined
+  readonly #oldSockets = new Map<UdpSocket, Timer>()
   #handler: QuicSessionHandler | undefined
   /** Ids of ours, while there is a listener that has to know them. */
   readonly #ids: Uint8Array[] = []
@@ -152,6 +153,8 @@ export class UdpSession implements QuicSession {
 
   close(code: number, reason: string): void {
     if (this.#gone || this.#state === 'closed') return
+    // Without the listener's part of the handshake the dialler could not read why
+    if (this.#state === 'early') this.#transmit()
     this.#engine.close(code, reason)
     this.flush()
     this.#end()
@@ -219,7 +222,9 @@ export class UdpSession implements QuicSession {
   run(): void {
     this.#scheduled = false
     if (this.#gone) return
-    this.#look()
+    // A handshake that ends in a refusal is none
+    if (this.#state === 'established' || !this.#engine.isEnding()) this.#look()
+    else this.#end()
     if (this.#state !== 'closed') {
       this.#running = true
       try {
@@ -334,7 +339,9 @@ export class UdpSession implements QuicSession {
     this.#end()
     for (const id of this.#ids) this.#host.removeId(id)
     this.#host.onGone(this)
-    if (this.direction === 'dialled') await this.#socket.close()
+    if (this.direction === 'accepted') return
+    for (const timer of this.#oldSockets.values()) timer.clear()
+    await Promise.all([this.#socket, ...this.#oldSockets.keys()].map((socket) => socket.close()))
   }
 
   async migrate(): Promise<void> {
@@ -367,7 +374,11 @@ export class UdpSession implements QuicSession {
       this.#socket = move.socket
       this.#path = { from: this.#path.from, to: move.socket.local }
       // What is still on its way to the old address is not lost
-      this.#host.settings.clock.setTimeout(() => void old.close(), OLD_SOCKET_MS)
+      const timer = this.#host.settings.clock.setTimeout(() => {
+        this.#oldSockets.delete(old)
+        void old.close()
+      }, OLD_SOCKET_MS)
+      this.#oldSockets.set(old, timer)
       this.#handler?.onPath('migrated')
     } else void move.socket.close()
     move.done(moved)
