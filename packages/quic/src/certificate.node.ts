@@ -10,12 +10,11 @@ import {
   Version,
 } from '@peculiar/asn1-x509'
 import { type LocalIdentity, nodeIdFromBytes, type PeerIdentity, toHex } from '@aiv/transport-api'
+import { certifiedKey } from './certified-key.js'
 import type { QuicCredentials } from './quic-engine.js'
 
 /** Ed25519, RFC 8410. */
 const ED25519 = '1.3.101.112'
-/** What comes before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo. */
-const SPKI_PREFIX = '302a300506032b6570032100'
 /** Larger ones are none of ours, which have about 200 bytes. */
 const MAX_CERTIFICATE_BYTES = 2048
 
@@ -67,14 +66,8 @@ export function createCredentials(identity: LocalIdentity): QuicCredentials {
 export function identifyPeer(chain: readonly Uint8Array[]): PeerIdentity | undefined {
   const [der] = chain
   if (der === undefined || chain.length !== 1 || der.length > MAX_CERTIFICATE_BYTES) return undefined
-  let spki: Buffer
-  try {
-    spki = new X509Certificate(der).publicKey.export({ format: 'der', type: 'spki' })
-  } catch {
-    return undefined
-  }
-  if (spki.length !== 44 || spki.toString('hex', 0, 12) !== SPKI_PREFIX) return undefined
-  const publicKey = Uint8Array.from(spki.subarray(12))
+  const publicKey = certifiedKey(der)
+  if (publicKey === undefined) return undefined
   if (!isStrongKey(publicKey)) return undefined
   const nodeId = nodeIdFromBytes(createHash('sha256').update(publicKey).digest().subarray(0, 16))
   return Object.freeze({ nodeId, publicKey })

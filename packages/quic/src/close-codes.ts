@@ -6,6 +6,7 @@ const numbers: Readonly<Record<string, number>> = {
   CLOSED: 0x0000,
   ABORTED: 0x0001,
   NOT_ADMITTED: 0x0002,
+  STALLED: 0x0003,
   MALFORMED: 0x0101,
   MESSAGE_TOO_LARGE: 0x0102,
   REASSEMBLY_BUSY: 0x0103,

@@ -8,6 +8,7 @@ export type QuicErrorCode =
   | 'MESSAGE_TOO_LARGE'
   | 'REASSEMBLY_BUSY' // no memory left for unfinished packets
   | 'EARLY_REFUSED' // early data that may be a replay, or is none that may be early
+  | 'STALLED' // nothing moves after a change of address: dial again
   | 'NOT_ADMITTED'
   | 'ABORTED'
 

@@ -32,16 +32,19 @@ export class Liveness {
     this.#unansweredSince ??= now
   }
 
-  /** What has changed, if anything. `delivered`: all that was written has been acknowledged. */
+  /**
+   * What has changed, if anything. `delivered`: all that was written has been acknowledged. `rttMs` is asked only when
+   * it decides.
+   */
   look(
     now: Millis,
     lastHeardAt: Millis,
     delivered: boolean,
-    rttMs: number | undefined,
+    rttMs: () => number | undefined,
   ): 'alive' | 'suspect' | undefined {
     if (delivered) this.#unansweredSince = undefined
     if (this.#pingAt !== undefined && lastHeardAt > this.#pingAt) this.#pingAt = undefined
-    if (now >= this.#suspectAt(lastHeardAt, rttMs)) {
+    if (now >= this.#suspectAt(lastHeardAt, 0) && now >= this.#suspectAt(lastHeardAt, rttMs())) {
       const changed = !this.#suspect
       this.#suspect = true
       return changed ? 'suspect' : undefined
@@ -58,7 +61,7 @@ export class Liveness {
   }
 
   nextAt(lastHeardAt: Millis, rttMs: number | undefined): Millis {
-    const suspectAt = this.#suspect ? Infinity : this.#suspectAt(lastHeardAt, rttMs)
+    const suspectAt = this.#suspect ? Infinity : this.#suspectAt(lastHeardAt, rttMs ?? 0)
     return Math.min(this.#nextPingAt(lastHeardAt), suspectAt)
   }
 
@@ -66,9 +69,9 @@ export class Liveness {
     return Math.max(lastHeardAt, this.#lastPingAt) + this.#keepAliveMs
   }
 
-  #suspectAt(lastHeardAt: Millis, rttMs = 0): Millis {
+  #suspectAt(lastHeardAt: Millis, rttMs: number | undefined): Millis {
     const since = Math.min(this.#pingAt ?? Infinity, this.#unansweredSince ?? Infinity)
-    const patience = Math.min(Math.max(MIN_SUSPECT_MS, SUSPECT_ROUND_TRIPS * rttMs), MAX_SUSPECT_MS)
+    const patience = Math.min(Math.max(MIN_SUSPECT_MS, SUSPECT_ROUND_TRIPS * (rttMs ?? 0)), MAX_SUSPECT_MS)
     return Math.max(lastHeardAt, since) + patience
   }
 }

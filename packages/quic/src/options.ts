@@ -33,11 +33,14 @@ export interface QuicOptions {
   readonly keepAliveMs?: number
   /** The dialler closes a connection of this age, so that a fresh one is made. @defaultValue 86,400,000 */
   readonly maxConnectionAgeMs?: number
-  /** Streams of each kind that the other side may have open at once; 16 to 65,535. @defaultValue 256 */
+  /** Streams of each kind that the other side may have open at once; 16 to 65,535. @defaultValue 4,096 */
   readonly maxStreams?: number
-  /** Receive window at first; 64 KiB to 64 MiB. @defaultValue 1 MiB */
+  /**
+   * Receive window at first; 64 KiB to 64 MiB. Large, since the engine does not repeat an update of it that is lost with
+   * a path: docs/decisions/0224-large-windows-from-the-start.md @defaultValue 16 MiB
+   */
   readonly initialWindowBytes?: number
-  /** Ceiling of the window that is tuned to the path. @defaultValue 16 MiB */
+  /** Ceiling of the window that is tuned to the path. @defaultValue 24 MiB */
   readonly maxWindowBytes?: number
   /** Largest UDP payload sent, 1,200 to 16,384: it has to fit every path, as nothing finds out what fits. @defaultValue 1,350 */
   readonly maxUdpPayloadBytes?: number
@@ -75,9 +78,9 @@ const defaults = Object.freeze({
   idleTimeoutMs: 45_000,
   keepAliveMs: 15_000,
   maxConnectionAgeMs: DAY_MS,
-  maxStreams: 256,
-  initialWindowBytes: MIB,
-  maxWindowBytes: 16 * MIB,
+  maxStreams: 4096,
+  initialWindowBytes: 16 * MIB,
+  maxWindowBytes: 24 * MIB,
   maxUdpPayloadBytes: 1350,
   maxConnectionIds: 40,
   maxTickets: 1024,

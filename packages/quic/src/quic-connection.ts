@@ -34,11 +34,10 @@ import type {
   QuicPathChange,
   QuicSession,
   QuicSessionHandler,
-  QuicSessionStats,
   QuicStreams,
   UdpAddress,
 } from './quic-engine.js'
-import { DATAGRAM_PACKET } from './stream-format.js'
+import { DATAGRAM_PACKET, DATAGRAM_REBOUND } from './stream-format.js'
 
 /** How long `close` waits for what was accepted to be acknowledged, in ms. */
 const CLOSE_FLUSH_MS = 2_000
@@ -46,6 +45,8 @@ const CLOSE_FLUSH_MS = 2_000
 const MAX_EARLY_BYTES = 65_536
 /** RFC 9000 section 20.1: what an application's close becomes before the handshake is done. */
 const APPLICATION_ERROR = 0x0c
+/** Nothing moves for so long after the dialler's address has changed, and a fresh connection is the way out, in ms. */
+const STALLED_MS = 1_500
 /** A round trip is asked of the engine no more often than this. */
 const RTT_REFRESH_MS = 100
 
@@ -128,16 +129,18 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   #driving = false
   #scheduled = false
   #again = false
+  #wrote = false
   #turnAt: Millis = 0
   #rttMs: number | undefined
   #rttAt: Millis = -Infinity
   #nextBidi: number
+  /** Since when a stall is watched for. */
+  #watchFrom: Millis | undefined
   #closing: { readonly code: number; readonly reason: string; readonly until: Millis } | undefined
   /** What ended it, once it has. */
   #closed: CloseReason | undefined
   #told = false
   #failure: AivError | undefined
-  #last: { readonly stats: QuicSessionStats; readonly lastHeardAt: Millis } | undefined
   #timer: Timer | undefined
   #timerAt: Millis = 0
   #onceDown: (() => void)[] = []
@@ -233,11 +236,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   }
 
   stats(): ConnectionStats {
-    const { stats, lastHeardAt } = this.#last ?? {
-      stats: this.#session.stats(),
-      lastHeardAt: this.#session.lastHeardAt,
-    }
-    const { rttMs, lostPackets, sentPackets, sentBytes, receivedBytes, deliveryBytesPerSecond } = stats
+    const { rttMs, lostPackets, sentPackets, sentBytes, receivedBytes, deliveryBytesPerSecond } = this.#session.stats()
     return {
       rttMs,
       rttVarianceMs: undefined,
@@ -248,7 +247,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
       onAirBytes: sentBytes,
       queuedBytes: this.#queues.queuedBytes,
       unconfirmedBytes: this.#closed === undefined ? this.#sender.unconfirmedBytes(this.#session.streams) : 0,
-      lastHeardAt,
+      lastHeardAt: this.#session.lastHeardAt,
     }
   }
 
@@ -290,14 +289,18 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
 
   // What the session tells
 
-  onProgress(): void {
+  onProgress(): boolean {
+    this.#wrote = false
     this.#drive()
+    return this.#wrote
   }
 
   onPath(change: QuicPathChange): void {
     this.#parts.owner.onPath(change)
     // It stays where it is: alive as long as the old path works, and suspected as soon as that does not answer
     if (change === 'exhausted') return
+    // What the engine had on its way to the old address may be lost for good; the dialler has to know to watch for it
+    if (change === 'rebound') this.#session.streams.sendDatagram(Uint8Array.of(DATAGRAM_REBOUND))
     this.#path = undefined
     if (this.#ready) this.#handler?.onPath?.(this.path, change)
   }
@@ -385,6 +388,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     this.#writeAll()
     this.#lookForTicket()
     this.#lookAtLiveness(this.#turnAt)
+    this.#lookForStall(this.#turnAt)
     this.#lookAtClosing(this.#turnAt)
   }
 
@@ -425,7 +429,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
 
   /** True once the first early stream has shown an opening that is new. */
   #readOpening(): boolean {
-    if (!this.#opened) this.#guarded(() => this.#readPackets(this.#session.streams))
+    if (!this.#opened) this.#guarded(() => this.#readOpeningStreams(this.#session.streams))
     return this.#opened && this.#closed === undefined
   }
 
@@ -464,15 +468,17 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     const { streams } = this.#session
     this.#guarded(() => {
       this.#receiver.resume(streams)
-      this.#readPackets(streams)
-      if (!this.#established) return
-      for (const id of streams.readable()) if ((id & 2) === 0 && !this.#told) this.#readBidi(id)
-      this.#readDatagrams(streams)
+      for (const id of streams.readable()) {
+        if (this.#told) return
+        if ((id & 2) !== 0) this.#receiver.read(id, streams)
+        else if (this.#established) this.#readBidi(id)
+      }
+      if (this.#established) this.#readDatagrams(streams)
     })
   }
 
-  #readPackets(streams: QuicStreams): void {
-    for (const id of streams.readable()) if ((id & 2) !== 0 && !this.#told) this.#receiver.read(id, streams)
+  #readOpeningStreams(streams: QuicStreams): void {
+    for (const id of streams.readable()) if ((id & 2) !== 0) this.#receiver.read(id, streams)
   }
 
   /** What the other side should not have sent ends the connection and not the program. */
@@ -505,6 +511,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   #readDatagrams(streams: QuicStreams): void {
     for (let bytes; !this.isStopped() && (bytes = streams.receiveDatagram()) !== undefined;) {
       if (bytes[0] === DATAGRAM_PACKET) this.#handler?.onPacket(bytes.subarray(1), datagram)
+      else if (bytes[0] === DATAGRAM_REBOUND && this.direction === 'dialled') this.#watchFrom = this.#turnAt
     }
   }
 
@@ -515,7 +522,11 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
       return
     let wrote = this.#sender.pump(this.#turnAt, streams, this.#opening)
     if (this.#established) for (const stream of [...this.#bidi.values()]) wrote = stream.pump() || wrote
-    if (wrote) this.#liveness.wrote(this.#turnAt)
+    if (wrote) {
+      this.#wrote = true
+      this.#watchFrom &&= this.#turnAt
+      this.#liveness.wrote(this.#turnAt)
+    }
     const lowest = this.#queues.pollDrain()
     if (lowest !== undefined) this.#handler?.onDrain(lowest)
   }
@@ -532,13 +543,28 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   #lookAtLiveness(now: Millis): void {
     if (!this.#ready || this.#closed !== undefined) return
     const { lastHeardAt, streams } = this.#session
-    const state = this.#liveness.look(now, lastHeardAt, this.#sender.confirm(streams), this.#rtt(now))
+    const state = this.#liveness.look(now, lastHeardAt, this.#sender.confirm(streams), () => this.#rtt(now))
     if (state !== undefined) this.#handler?.onLiveness?.(state)
     if (this.#liveness.wantsPing(now, lastHeardAt)) {
       this.#liveness.pinged(now, false)
       this.#session.ping()
     }
     if (this.direction === 'dialled' && now >= this.#openedAt + this.#parts.maxAgeMs) void this.close()
+  }
+
+  /**
+   * After a change of the dialler's address: credit that was lost with the old path is not given again by the engine,
+   * so that a sender could wait for ever. docs/decisions/0224-large-windows-from-the-start.md
+   */
+  #lookForStall(now: Millis): void {
+    const since = this.#watchFrom
+    if (since === undefined) return
+    if (this.#sender.isIdle) this.#watchFrom = undefined
+    else if (now >= since + STALLED_MS) {
+      this.#failure = new QuicError('STALLED', 'nothing moves since the path has changed', { retryable: true })
+      this.#finish({ by: 'lost', code: 'STALLED', retryable: true })
+      this.#session.close(closeNumber('STALLED'), '')
+    }
   }
 
   /** Taken while something is waited for, seldom: asking the engine is not free. */
@@ -615,7 +641,6 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   #finish(reason: CloseReason): void {
     if (this.#closed !== undefined) return
     this.#closed = reason
-    this.#last = { stats: this.#session.stats(), lastHeardAt: this.#session.lastHeardAt }
     this.#timer?.clear()
     this.#timer = undefined
     this.#receiver.close()
@@ -656,6 +681,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
       this.#ready ? this.#liveness.nextAt(this.#session.lastHeardAt, this.#rttMs) : Infinity,
       this.#queues.nextExpiryAt(),
       this.#closing?.until ?? Infinity,
+      this.#watchFrom === undefined ? Infinity : this.#watchFrom + STALLED_MS,
     )
     if (this.#timer !== undefined) {
       if (this.#timerAt <= at) return

@@ -118,8 +118,11 @@ export interface QuicClose {
 
 /** Told by a session, once for everything that came in one turn. */
 export interface QuicSessionHandler {
-  /** State, streams, datagrams or credit may have changed; what is written in here goes out when it returns. */
-  onProgress(): void
+  /**
+   * State, streams, datagrams or credit may have changed; what is written in here goes out when it returns. False:
+   * nothing was, so that an acknowledgement may wait for company.
+   */
+  onProgress(): boolean
   onPath(change: QuicPathChange): void
   /** Once, and last. Streams can still be read in it. */
   onClosed(close: QuicClose): void

@@ -34,5 +34,7 @@ export function readHead(
   return order < 0 ? false : { head: { priority: priority as Priority, order }, end }
 }
 
-/** First byte of a datagram that is a packet; others are for later and are ignored. */
+/** First byte of a datagram that is a packet. */
 export const DATAGRAM_PACKET = 0x00
+/** First byte, and all, of one that says that the dialler's address has changed; others are ignored. */
+export const DATAGRAM_REBOUND = 0x01

@@ -16,6 +16,12 @@ import { UdpSocket, type UdpSocketHandler } from './udp-socket.node.js'
 const BURST = 64
 /** Datagrams that a stranger may send before its handshake is done; also bounds early data. */
 const MAX_HANDSHAKE_DATAGRAMS = 128
+/**
+ * An acknowledgement alone waits for so many datagrams, or so long: each costs both sides as much as a full packet.
+ * RFC 9000 section 13.2.2 lets a receiver decide.
+ */
+const ANSWER_AFTER = 8
+const ANSWER_WITHIN_MS = 1
 /** Connection ids that the other side holds in reserve for a move. */
 const SPARE_IDS = 4
 /** How long a probed path may take to answer, and an old socket still listens after a move. */
@@ -64,6 +70,9 @@ export class UdpSession implements QuicSession {
   #state: QuicSessionState = 'handshake'
   #handshakeDatagrams = 0
   #handshakeEndsAt: Millis
+  /** Datagrams since the last answer, and when they have to be answered. */
+  #unanswered = 0
+  #answerAt: Millis = Infinity
   #scheduled = false
   #running = false
   #gone = false
@@ -187,6 +196,7 @@ export class UdpSession implements QuicSession {
     if (this.#state === 'handshake' || this.#state === 'early') {
       if (this.direction === 'accepted' && ++this.#handshakeDatagrams > MAX_HANDSHAKE_DATAGRAMS) return
     } else if (this.#state === 'established') this.#noteId(bytes)
+    this.#unanswered++
     this.lastHeardAt = this.#host.settings.clock.now()
     this.#engine.receive(bytes, path)
     this.#wake()
@@ -222,19 +232,26 @@ export class UdpSession implements QuicSession {
   run(): void {
     this.#scheduled = false
     if (this.#gone) return
+    const before = this.#state
     // A handshake that ends in a refusal is none
     if (this.#state === 'established' || !this.#engine.isEnding()) this.#look()
     else this.#end()
+    let wrote = true
     if (this.#state !== 'closed') {
       this.#running = true
       try {
-        this.#handler?.onProgress()
+        wrote = this.#handler?.onProgress() ?? true
       } finally {
         this.#running = false
       }
     }
-    this.#transmit()
-    if (this.#engine.isEnding()) this.#end()
+    if (wrote || this.#unanswered >= ANSWER_AFTER || before !== 'established') this.#transmit()
+    else {
+      this.#answerAt = this.#host.settings.clock.now() + ANSWER_WITHIN_MS
+      this.#arm()
+    }
+    if (!this.#engine.isEnding()) return
+    this.#end()
     if (this.#engine.isOver()) void this.destroy()
   }
 
@@ -275,6 +292,8 @@ export class UdpSession implements QuicSession {
 
   /** Everything that the engine has to say now, as far as the kernel takes it. */
   #transmit(): void {
+    this.#unanswered = 0
+    this.#answerAt = Infinity
     const { maxUdpPayloadBytes } = this.#host.settings.limits
     let left = BURST
     let slot: Uint8Array | undefined
@@ -303,7 +322,7 @@ export class UdpSession implements QuicSession {
     const { clock } = this.#host.settings
     const now = clock.now()
     const delay = this.#engine.timeoutMs()
-    const at = Math.min(this.#handshakeEndsAt, delay === undefined ? Infinity : now + delay)
+    const at = Math.min(this.#handshakeEndsAt, this.#answerAt, delay === undefined ? Infinity : now + delay)
     if (this.#timer !== undefined) {
       if (this.#timerAt <= at) return
       this.#timer.clear()
@@ -319,8 +338,10 @@ export class UdpSession implements QuicSession {
     this.#timer = undefined
     if (this.#gone) return
     if (this.#host.settings.clock.now() >= this.#handshakeEndsAt) return void this.destroy()
-    if (this.#engine.timeoutMs() === 0) this.#engine.handleTimeout()
-    this.run()
+    const due = this.#engine.timeoutMs() === 0
+    if (due) this.#engine.handleTimeout()
+    if (due) this.run()
+    else this.#transmit()
   }
 
   #end(close = this.#engine.outcome()): void {

@@ -15,7 +15,7 @@ export interface UdpSocketHandler {
 }
 
 /**
- * One UDP socket. Datagrams are written into slots of one slab and sent from there: the kernel has copied them when
+ * One UDP socket. Datagrams are written into slots and sent from there: the kernel has copied them when
  * `send` returns, unless its buffer is full, which shows in the length of Node's queue. No buffer, callback or look-up
  * per datagram.
  */
@@ -23,7 +23,8 @@ export class UdpSocket {
   readonly local: UdpAddress
   readonly #socket: Socket
   readonly #connected: boolean
-  readonly #slots: readonly Uint8Array[]
+  /** Made as bursts grow; a quiet socket has one or two. */
+  readonly #slots: Uint8Array[] = []
   readonly #slotBytes: number
   #next = 0
   #open = true
@@ -34,8 +35,6 @@ export class UdpSocket {
     this.#slotBytes = slotBytes
     const { address, port } = socket.address()
     this.local = Object.freeze({ host: address, port })
-    const slab = new Uint8Array(SLOTS * slotBytes)
-    this.#slots = Array.from({ length: SLOTS }, (_, i) => slab.subarray(i * slotBytes, (i + 1) * slotBytes))
     socket.on('message', (bytes, from) => handler.onDatagram(bytes, from))
     socket.on('error', (error) => handler.onError(error))
   }
@@ -84,7 +83,7 @@ export class UdpSocket {
       if (!this.#open || this.#socket.getSendQueueCount() > 0) return undefined
       this.#next = 0
     }
-    return this.#slots[this.#next]
+    return (this.#slots[this.#next] ??= new Uint8Array(this.#slotBytes))
   }
 
   /** Sends the first `length` bytes of the slot given out last. What cannot be sent is lost, as any datagram may be. */
