@@ -40,6 +40,9 @@ export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
   /** Accepted sessions by every connection id that may arrive for them. */
   readonly #byId = new Map<string, UdpSession>()
   #listener: UdpSocket | undefined
+  /** Random bytes for connection ids, and how many of them are used. */
+  #ids = new Uint8Array(0)
+  #idsTaken = 0
   #dirty: UdpSession[] = []
   #turnScheduled = false
   #closed = false
@@ -104,7 +107,13 @@ export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
   // What sessions ask of their endpoint
 
   newId(): Uint8Array {
-    return this.settings.random.bytes(ID_BYTES)
+    // Asking for chance costs the same for one id and for many
+    if (this.#idsTaken === this.#ids.length) {
+      this.#ids = this.settings.random.bytes(64 * ID_BYTES)
+      this.#idsTaken = 0
+    }
+    this.#idsTaken += ID_BYTES
+    return this.#ids.slice(this.#idsTaken - ID_BYTES, this.#idsTaken)
   }
 
   addSession(session: UdpSession): void {

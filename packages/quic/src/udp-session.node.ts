@@ -23,7 +23,7 @@ const MAX_HANDSHAKE_DATAGRAMS = 128
 const ANSWER_AFTER = 8
 const ANSWER_WITHIN_MS = 1
 /** Connection ids that the other side holds in reserve for a move. */
-const SPARE_IDS = 4
+const SPARE_IDS = 3
 /** How long a probed path may take to answer, and an old socket still listens after a move. */
 const MOVE_TIMEOUT_MS = 3_000
 const OLD_SOCKET_MS = 1_000

@@ -6,6 +6,8 @@ export interface ProxyOptions {
   readonly delayMs?: number
   /** Chance that a datagram is lost, each way. */
   readonly loss?: number
+  /** Address that the listener sees the dialler at; all of 127/8 is ours. @defaultValue 127.0.0.1 */
+  readonly from?: string
   /** Decides about loss. */
   readonly random?: () => number
 }
@@ -32,7 +34,7 @@ export class UdpProxy {
   private constructor(front: Socket, target: number, options: ProxyOptions) {
     this.#front = front
     this.#target = target
-    this.#options = { delayMs: 0, loss: 0, random: Math.random, ...options }
+    this.#options = { delayMs: 0, loss: 0, from: '127.0.0.1', random: Math.random, ...options }
     front.on('message', (bytes, { port }) => this.#onFront(bytes, port))
   }
 
@@ -71,6 +73,7 @@ export class UdpProxy {
     let back = this.#backs.get(from)
     if (back === undefined) {
       back = createSocket({ type: 'udp4', recvBufferSize: 4 << 20, sendBufferSize: 4 << 20 })
+      back.bind(0, this.#options.from)
       back.on('message', (bytes) => this.#pass(() => this.#front.send(bytes, from, '127.0.0.1')))
       this.#backs.set(from, back)
     }
