@@ -1,0 +1,35 @@
+import { networkInterfaces } from 'node:os'
+import type { TransportFactory } from '@aiv/transport-api'
+import { createCredentials, identifyPeer } from './certificate.node.js'
+import { quicheEngine } from './engine-quiche.node.js'
+import { type QuicOptions, verifyQuicOptions } from './options.js'
+import { QuicTransport } from './quic-transport.js'
+
+/**
+ * QUIC: TLS 1.3 with node keys both ways, streams by priority, datagrams, 0-RTT, migration; dialled and accepted, under
+ * the scheme `quic`. Where the engine has no binary, `start` rejects with QUIC_UNAVAILABLE.
+ *
+ * @throws ArgumentError at once, for options that cannot be.
+ */
+export function quic(options: QuicOptions = {}): TransportFactory {
+  const verified = verifyQuicOptions(options)
+  const engine = verified.engine ?? quicheEngine()
+  return (components) =>
+    new QuicTransport(components, verified, {
+      engine,
+      credentials: createCredentials(components.identity),
+      identify: identifyPeer,
+      dialableHosts,
+    })
+}
+
+/** The address itself; of a wildcard those of all interfaces, the internal ones last, without link-local IPv6 ones. */
+function dialableHosts(host: string): readonly string[] {
+  if (host !== '::' && host !== '0.0.0.0') return [host]
+  const all = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ address, family }) => (family === 'IPv4' || host === '::') && !address.startsWith('fe80:'))
+  return [...all.filter(({ internal }) => !internal), ...all.filter(({ internal }) => internal)].map(
+    ({ address }) => address,
+  )
+}

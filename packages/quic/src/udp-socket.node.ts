@@ -1,0 +1,150 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { isIPv6 } from 'node:net'
+import { TransportError } from '@aiv/transport-api'
+import type { UdpAddress } from './quic-engine.js'
+
+/** Datagrams that one socket holds for the kernel at most. */
+const SLOTS = 64
+/** Asked for; the system may give less. A burst has to fit, since nothing here paces it. */
+const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
+
+/** Told by a socket. `bytes` belong to the receiver. */
+export interface UdpSocketHandler {
+  onDatagram(bytes: Uint8Array, from: RemoteInfo): void
+  onError(error: NodeJS.ErrnoException): void
+}
+
+/**
+ * One UDP socket. Datagrams are written into slots and sent from there: the kernel has copied them when
+ * `send` returns, unless its buffer is full, which shows in the length of Node's queue. No buffer, callback or look-up
+ * per datagram.
+ */
+export class UdpSocket {
+  readonly local: UdpAddress
+  readonly #socket: Socket
+  readonly #connected: boolean
+  /** Made as bursts grow; a quiet socket has one or two. */
+  readonly #slots: Uint8Array[] = []
+  readonly #slotBytes: number
+  #next = 0
+  #open = true
+
+  private constructor(socket: Socket, connected: boolean, slotBytes: number, handler: UdpSocketHandler) {
+    this.#socket = socket
+    this.#connected = connected
+    this.#slotBytes = slotBytes
+    const { address, port } = socket.address()
+    this.local = Object.freeze({ host: address, port })
+    socket.on('message', (bytes, from) => handler.onDatagram(bytes, from))
+    socket.on('error', (error) => handler.onError(error))
+  }
+
+  /** @throws TransportError as any listener does. */
+  static async bind(
+    at: { readonly host: string | undefined; readonly port: number },
+    slotBytes: number,
+    handler: UdpSocketHandler,
+  ): Promise<UdpSocket> {
+    const { host = '::', port } = at
+    try {
+      return new UdpSocket(await bound(host, port), false, slotBytes, handler)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      // A machine without IPv6: every address is every IPv4 address there
+      if (at.host === undefined && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL')) {
+        return UdpSocket.bind({ host: '0.0.0.0', port }, slotBytes, handler)
+      }
+      throw bindError(error as Error & { readonly code?: string }, at.host, port)
+    }
+  }
+
+  /** A socket that receives from `to` alone, on a fresh port of the address that the route there has now. */
+  static async connect(to: UdpAddress, slotBytes: number, handler: UdpSocketHandler): Promise<UdpSocket> {
+    const socket = newSocket(to.host)
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once('error', reject)
+        socket.connect(to.port, to.host, () => {
+          socket.removeListener('error', reject)
+          resolve()
+        })
+      })
+    } catch (error) {
+      socket.close()
+      throw error
+    }
+    enlarge(socket)
+    return new UdpSocket(socket, true, slotBytes, handler)
+  }
+
+  /** Where the next datagram is to be written; `undefined` while the kernel takes no more: come back later in the turn. */
+  slot(): Uint8Array | undefined {
+    if (this.#next === SLOTS) {
+      if (!this.#open || this.#socket.getSendQueueCount() > 0) return undefined
+      this.#next = 0
+    }
+    return (this.#slots[this.#next] ??= new Uint8Array(this.#slotBytes))
+  }
+
+  /** Sends the first `length` bytes of the slot given out last. What cannot be sent is lost, as any datagram may be. */
+  send(length: number, to: UdpAddress): void {
+    if (!this.#open) return
+    const slot = this.#slots[this.#next++] as Uint8Array
+    const bytes = length === this.#slotBytes ? slot : slot.subarray(0, length)
+    if (this.#connected) this.#socket.send(bytes)
+    else this.#socket.send(bytes, to.port, to.host)
+  }
+
+  /** Called when a burst is over: slots that the kernel has taken are used again. */
+  rewind(): void {
+    if (this.#open && this.#socket.getSendQueueCount() === 0) this.#next = 0
+  }
+
+  close(): Promise<void> {
+    if (!this.#open) return Promise.resolve()
+    this.#open = false
+    return new Promise((resolve) => this.#socket.close(() => resolve()))
+  }
+}
+
+function newSocket(host: string): Socket {
+  // Only addresses come here, no names; without this every datagram would wait for a tick of its own
+  const lookup = (address: string, _: unknown, done: (error: null, address: string, family: number) => void): void =>
+    done(null, address, 0)
+  return createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', lookup })
+}
+
+async function bound(host: string, port: number): Promise<Socket> {
+  const socket = newSocket(host)
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', (error) => {
+      socket.close()
+      reject(error)
+    })
+    socket.bind({ port, address: host }, () => {
+      socket.removeAllListeners('error')
+      resolve()
+    })
+  })
+  enlarge(socket)
+  return socket
+}
+
+function enlarge(socket: Socket): void {
+  try {
+    socket.setRecvBufferSize(SOCKET_BUFFER_BYTES)
+    socket.setSendBufferSize(SOCKET_BUFFER_BYTES)
+  } catch {
+    // The system's own sizes do, at a lower speed
+  }
+}
+
+function bindError(error: Error & { readonly code?: string }, host: string | undefined, port: number): TransportError {
+  const where = `${host ?? '*'}:${port}/udp`
+  const cause = { cause: error }
+  if (error.code === 'EADDRINUSE') return new TransportError('TRANSPORT_PORT_TAKEN', `${where} is taken`, cause)
+  if (error.code === 'EACCES' || error.code === 'EPERM') {
+    return new TransportError('TRANSPORT_PERMISSION', `no permission to listen on ${where}`, cause)
+  }
+  return new TransportError('TRANSPORT_UNAVAILABLE', `cannot listen on ${where}: ${error.message}`, cause)
+}

@@ -1,0 +1,170 @@
+import { createSocket } from 'node:dgram'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import type { QuicOptions } from '../src/index.js'
+import { closeAll, closing, connect, dial, dialler, listener, type Station, testNode } from './bench.js'
+import { UdpProxy } from './udp-proxy.js'
+
+afterEach(closeAll)
+
+const repeatable = { repeatable: true }
+
+/** Two stations that have met through a proxy, so that the dialler has a ticket. */
+async function acquainted(options: QuicOptions = {}): Promise<{ a: Station; b: Station; proxy: UdpProxy }> {
+  const b = await listener(options)
+  const a = await dialler()
+  const proxy = closing(await UdpProxy.start(b.port))
+  const [near, far] = await connect(a, b, proxy.port)
+  near.say('hello')
+  await far.until(() => far.count === 1)
+  far.say('hello')
+  await near.until(() => near.count === 1)
+  await near.connection.close()
+  await far.end()
+  return { a, b, proxy }
+}
+
+describe('0-RTT', () => {
+  test('a packet that may be repeated arrives before the handshake is done, and is said to be early', async () => {
+    const { a, b, proxy } = await acquainted()
+    const accepted = b.host.next()
+    const near = await dial(a, b, proxy.port, true)
+    expect(near.established).toBe(false)
+    near.say('query', repeatable)
+    const far = await accepted
+    await far.until(() => far.count === 1)
+    expect(far.packets).toEqual(['query'])
+    expect(far.early).toEqual([true])
+    expect(far.established).toBe(false)
+    expect(far.connection.remote.nodeId).toBe(a.nodeId)
+    await Promise.all([near.until(() => near.established), far.until(() => far.established)])
+    near.say('later')
+    await far.until(() => far.count === 2)
+    expect(far.early).toEqual([true, false])
+  })
+
+  test('an answer to an early packet needs no finished handshake either', async () => {
+    const { a, b, proxy } = await acquainted()
+    b.host.whenAccepted = (far) => {
+      far.onEach = () => void far.say(far.established ? 'late' : 'at once')
+    }
+    const near = await dial(a, b, proxy.port, true)
+    near.say('query', repeatable)
+    await near.until(() => near.count === 1)
+    expect(near.packets).toEqual(['at once'])
+  })
+
+  test('a packet that may not be repeated waits for the handshake', async () => {
+    const { a, b, proxy } = await acquainted()
+    const [near, far] = await connect(a, b, proxy.port, true)
+    near.say('secret')
+    near.say('query', repeatable)
+    await far.until(() => far.count === 2)
+    expect(far.packets).toEqual(['secret', 'query'])
+    expect(far.early).toEqual([false, false])
+  })
+
+  test('a ticket is used once: a second dial without a new one is an ordinary handshake', async () => {
+    const { a, b, proxy } = await acquainted()
+    b.host.whenAccepted = (far) => {
+      far.onEach = () => void far.say(far.early.at(-1) === true ? 'early' : 'late')
+    }
+    const first = await dial(a, b, proxy.port, true)
+    first.say('query', repeatable)
+    // The first one has not had an answer, and so no new ticket
+    const second = await dial(a, b, proxy.port, true)
+    second.say('query', repeatable)
+    await Promise.all([first.until(() => first.count === 1), second.until(() => second.count === 1)])
+    expect([first.packets, second.packets]).toEqual([['early'], ['late']])
+  })
+
+  test('a replayed first flight is refused, while the first connection lives and after it', async () => {
+    const { a, b, proxy } = await acquainted()
+    proxy.recording = true
+    const [near, far] = await connectEarly(a, b, proxy)
+    proxy.recording = false
+    const flight = proxy.recorded.slice(0, 4)
+    const connections = b.host.accepted.length
+    await replay(flight, b.port)
+    await near.connection.close()
+    await far.end()
+    await replay(flight, b.port)
+    // Another connection, so that everything before it has been looked at
+    await connect(a, b)
+    expect(b.host.accepted.length).toBe(connections + 1)
+    expect(b.host.accepted.flatMap(({ packets }) => packets).filter((text) => text === 'query')).toEqual(['query'])
+  })
+
+  test('after a restart of the listener no ticket is taken: early data comes in 1-RTT and replays are refused', async () => {
+    const { a, b, proxy } = await acquainted()
+    proxy.recording = true
+    await connectEarly(a, b, proxy)
+    proxy.recording = false
+    const { port } = b
+    await b.transport.close()
+    const again = await listener({ listen: { host: '127.0.0.1', port } }, b.node)
+    await replay(proxy.recorded.slice(0, 4), port)
+    const [near, far] = await connect(a, again, proxy.port, true)
+    near.say('query', repeatable)
+    await far.until(() => far.count === 1)
+    expect(far.early).toEqual([false])
+    expect(again.host.accepted.length).toBe(1)
+  })
+
+  test('early data that the listener refuses is sent again in 1-RTT, and the dialler does not notice', async () => {
+    const { a, b, proxy } = await acquainted()
+    b.node.clock.unixErrorMs = 31_000
+    const accepted = b.host.next()
+    const near = await dial(a, b, proxy.port, true)
+    near.say('one', { ...repeatable, tag: 1 })
+    near.say('two', { ...repeatable, tag: 2 })
+    near.say('three', { tag: 3 })
+    const far = await accepted
+    await far.until(() => far.count === 3)
+    expect(far.packets).toEqual(['one', 'two', 'three'])
+    expect(far.early).toEqual([false, false, false])
+    await near.until(() => near.sent.length === 3)
+    expect(near.sent).toEqual([1, 2, 3])
+    expect(near.closed).toBeUndefined()
+    expect(b.host.accepted.length).toBe(2)
+  })
+
+  test('a node that answers where another one was met before is refused, ticket or not', async () => {
+    const { a, b, proxy } = await acquainted()
+    const { port } = b
+    await b.transport.close()
+    const other = await listener({ listen: { host: '127.0.0.1', port } }, await testNode())
+    const near = await dial(a, b, proxy.port, true)
+    near.say('query', repeatable)
+    const reason = await near.end()
+    expect(reason).toMatchObject({ by: 'protocol', code: 'IDENTITY_MISMATCH' })
+    expect(other.host.accepted.flatMap(({ packets }) => packets)).toEqual([])
+  })
+
+  test('without an early dial a ticket is not used', async () => {
+    const { a, b, proxy } = await acquainted()
+    const [near, far] = await connect(a, b, proxy.port)
+    near.say('query', repeatable)
+    await far.until(() => far.count === 1)
+    expect(far.early).toEqual([false])
+  })
+})
+
+async function connectEarly(a: Station, b: Station, proxy: UdpProxy) {
+  const accepted = b.host.next()
+  const near = await dial(a, b, proxy.port, true)
+  near.say('query', repeatable)
+  const far = await accepted
+  await far.until(() => far.count === 1)
+  expect(far.early).toEqual([true])
+  await near.until(() => near.established)
+  return [near, far] as const
+}
+
+/** From a socket of its own, and until the kernel has taken it. */
+async function replay(flight: readonly Uint8Array[], port: number): Promise<void> {
+  const socket = createSocket('udp4')
+  for (const bytes of flight) {
+    await new Promise((resolve) => socket.send(Uint8Array.from(bytes), port, '127.0.0.1', resolve))
+  }
+  await new Promise<void>((resolve) => socket.close(() => resolve()))
+}
