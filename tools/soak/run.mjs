@@ -206,13 +206,17 @@ async function cutter() {
   }
 }
 
-/** Nodes that come, ask something and go: half of them in good order. */
+/**
+ * Nodes that come, ask something and go: half of them in good order. The same few again and again, since a node remembers
+ * whom it met, up to a bound that an hour of strangers does not reach.
+ */
 async function visitors() {
+  const identities = await Promise.all(Array.from({ length: 8 }, () => createIdentity()))
   while (!over) {
     await sleep(500 + random.below(1_500))
     if (quiet || over) continue
     busy++
-    const visitor = await newNode()
+    const visitor = await newNode({ identity: identities[random.below(identities.length)] })
     try {
       const question = random.bytes(1 + random.below(50_000))
       const [address] = random.chance(0.5) ? b.addresses : [b.addresses.at(-1)]

@@ -116,7 +116,7 @@ export function createNodeCrypto(options: NodeCryptoOptions = {}): Crypto {
       if (publicKey.length !== 32) throw new ArgumentError(`an X25519 key has 32 bytes, not ${publicKey.length}`)
       let shared: Uint8Array
       try {
-        shared = diffieHellman({ privateKey: own.privateKey, publicKey: importPublic('X25519', publicKey) })
+        shared = diffieHellman({ privateKey: own.privateKey, publicKey: importedX25519(publicKey) })
       } catch {
         return undefined // OpenSSL itself gives no all-zero secret out
       }
@@ -235,6 +235,17 @@ function importPrivate(curve: 'X25519' | 'Ed25519', seed: Uint8Array): KeyObject
   } finally {
     key.fill(0)
   }
+}
+
+/** A handshake uses the other side's ephemeral key twice; the import costs as much as the use. */
+const imported = new WeakMap<Uint8Array, KeyObject>()
+
+function importedX25519(publicKey: Uint8Array): KeyObject {
+  const known = imported.get(publicKey)
+  if (known !== undefined) return known
+  const key = importPublic('X25519', publicKey)
+  imported.set(publicKey, key)
+  return key
 }
 
 /** By way of JWK: a tenth of the time that the DER form takes. */

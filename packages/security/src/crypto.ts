@@ -25,7 +25,10 @@ export interface Crypto {
   hkdfExpand(key: Uint8Array, info: string | Uint8Array, length: number): Uint8Array
   /** A fresh key pair; with `seed` (32 bytes, the private key itself, RFC 7748 section 5) always the same one. */
   x25519KeyPair(seed?: Uint8Array): X25519KeyPair
-  /** X25519 (RFC 7748). `undefined` when the result is all zeros: `publicKey` is of low order, and nothing is secret. */
+  /**
+   * X25519 (RFC 7748). `undefined` when the result is all zeros: `publicKey` is of low order, and nothing is secret. Its
+   * bytes must not be changed afterwards, as their import may be kept.
+   */
   x25519(own: X25519KeyPair, publicKey: Uint8Array): Uint8Array | undefined
   /** @param seed - the private key of RFC 8032 section 5.1.5, 32 bytes. */
   ed25519FromSeed(seed: Uint8Array): Ed25519KeyPair
