@@ -10,7 +10,7 @@ export interface NobleBlenoOptions {
    * Windows `false`
    */
   readonly peripheral?: StackOptions | false
-  /** GATT service and its one characteristic, UUIDs of 128 bits. @defaultValue those of docs/wire/bitchat-native.md */
+  /** GATT service and its one characteristic, UUIDs of 128 bits. @defaultValue those of docs/wire/bitchat-ble.md */
   readonly service?: string
   readonly characteristic?: string
   /**

@@ -1,6 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { fromHex, toHex } from '@aiv/transport-api'
-import type { VirtualAirOptions, VirtualController } from '@aiv/ble-virtual'
+import type { HciTransport, VirtualAirOptions, VirtualController } from '@aiv/ble-virtual'
 import type { NobleBlenoOptions } from '../src/noble-bleno-options.js'
 import { closeAirs, type Line, radioOn, Station, until, virtualAir } from './virtual-radios.js'
 
@@ -227,6 +228,31 @@ describe('the real stacks over virtual controllers', () => {
     await a.sees(7)
     b.radio.advertise(undefined)
     await until(() => controllers[1]?.isAdvertising === false)
+  })
+
+  test('the advertisement and the scan response are those of docs/wire/bitchat-ble.md, at the interval that was asked for', async () => {
+    const document = await readFile(new URL('../../../docs/wire/bitchat-ble.md', import.meta.url), 'utf8')
+    const golden = [...document.matchAll(/^(?:advertisement|scan response) +([0-9a-f]+)$/gm)].map(([, hex = '']) => hex)
+    expect(golden).toHaveLength(2)
+    const controller = virtualAir().create()
+    const written: string[] = []
+    const recorded: HciTransport = {
+      handlePacket: (packet) => {
+        written.push(toHex(packet))
+        controller.handlePacket(packet)
+      },
+      listen: (listener) => controller.listen(listener),
+    }
+    const station = await Station.start(radioOn(recorded))
+    opened.push(station)
+    written.length = 0
+    station.radio.advertise({ payload: fromHex('0123abff'), intervalMs: 250 })
+    await until(() => controller.isAdvertising)
+    const data = (opcode: string, hex: string) =>
+      `01${opcode}20${toHex(Uint8Array.of(hex.length / 2))}${hex.padEnd(62, '0')}`
+    expect(written).toContain(data('0820', golden[0] as string))
+    expect(written).toContain(data('0920', golden[1] as string))
+    expect(written).toContain('0106200f' + '90019001' + '00000000000000000007' + '00')
   })
 
   test('a scan window opens and closes by itself', async () => {
