@@ -33,7 +33,7 @@ function delivery() {
   const { nodes, lossRatio, messages, maxLinks } = deliveryDefaults
   console.log(
     `\nDirected messages: ${nodes} nodes at random places, at most seven hops and ${maxLinks} links each, ` +
-      `${percent(lossRatio)} of packets lost per link,\n${messages} messages on each of ${seeds.length} seeds, three a second. ` +
+      `${percent(lossRatio)} of packets lost per link,\n${messages} messages on each of ${seeds.length} seeds, one each ${deliveryDefaults.everyMs} ms. ` +
       'Frames on the air for each delivered message:\n',
   )
   const head = [
