@@ -155,7 +155,7 @@ describe('the real stacks over virtual controllers', () => {
   })
 
   test('a connect to somebody who is gone ends in time, blocks nobody, and the scan goes on', async () => {
-    const { air, made, controllers } = await stations(3, {}, { connectTimeoutMs: 100 })
+    const { air, made, controllers } = await stations(3, {}, { initiateTimeoutMs: 100 })
     const [a, b, c] = made as [Station, Station, Station]
     a.scan()
     const [gone, there] = [await a.sees(2), await a.sees(3)]
