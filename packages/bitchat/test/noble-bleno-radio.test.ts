@@ -329,6 +329,42 @@ describe('a stranger', () => {
     await until(() => station.lines[0]?.closed === 'REMOTE_CLOSED')
   })
 
+  /** A controller that advertises as one of us, and whoever hears what it is told. */
+  async function impostor(answer: (pdu: string) => string | undefined, options: NobleBlenoOptions) {
+    const air = virtualAir()
+    const station = await Station.start(radioOn(air.create(), options))
+    opened.push(station)
+    const controller = air.create()
+    const heard: string[] = []
+    controller.listen((packet) => {
+      const hex = toHex(packet)
+      heard.push(hex)
+      const pdu = hex.startsWith('02') ? answer(hex.slice(18)) : undefined
+      if (pdu !== undefined) queueMicrotask(() => controller.handlePacket(fromHex(acl(pdu))))
+    })
+    const service = '11' + '06' + '8ed105cd3ae7f1ad404052288e1b30a6'
+    controller.handlePacket(fromHex(`0108202015020106${service}` + '00'.repeat(10)))
+    controller.handlePacket(fromHex('010920200a09083037303730373037' + '00'.repeat(21)))
+    controller.handlePacket(fromHex('0106200f20002000' + '00'.repeat(9) + '0700'))
+    controller.handlePacket(fromHex('010a200101'))
+    station.scan()
+    return { connecting: station.radio.connect(await station.sees(7)), heard }
+  }
+
+  test('who takes a connection and never answers is left in time', async () => {
+    const { connecting, heard } = await impostor(() => undefined, { connectTimeoutMs: 100 })
+    await expect(connecting).rejects.toMatchObject({ code: 'TIMEOUT', retryable: true })
+    await until(() => ended(heard))
+  })
+
+  test('who lacks the service is no node of ours', async () => {
+    // MTU response; then Error Response, Attribute Not Found, to everything else
+    const answer = (pdu: string) => (pdu.startsWith('02') ? '031700' : `01${pdu.slice(0, 2)}01000a`)
+    const { connecting, heard } = await impostor(answer, {})
+    await expect(connecting).rejects.toMatchObject({ code: 'UNREACHABLE' })
+    await until(() => ended(heard))
+  })
+
   test('names of another form are not told of, unless asked for', async () => {
     const air = virtualAir()
     const plain = await Station.start(radioOn(air.create()))
