@@ -12,7 +12,7 @@ import {
 // `npm run mesh` prints the same on many seeds, in tables
 
 describe('a hundred nodes, seven hops wide, with a fifth of all packets lost on each link', () => {
-  const short = { messages: 100, warmUpMs: 150_000 }
+  const short = { messages: 100, warmUpMs: 100_000 }
   const results = new Map(
     allRules.map(([name, rules]) => [name, deliver(name, rules, { ...deliveryDefaults, ...short, seed: 'test' })]),
   )
