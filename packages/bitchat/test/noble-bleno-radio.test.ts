@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { afterEach, describe, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { fromHex, toHex } from '@aiv/transport-api'
 import type { HciTransport, VirtualAirOptions, VirtualController } from '@aiv/ble-virtual'
 import type { NobleBlenoOptions } from '../src/noble-bleno-options.js'
@@ -242,6 +242,7 @@ describe('the real stacks over virtual controllers', () => {
         controller.handlePacket(packet)
       },
       listen: (listener) => controller.listen(listener),
+      isUp: true,
     }
     const station = await Station.start(radioOn(recorded))
     opened.push(station)
@@ -417,6 +418,51 @@ describe('the life of a radio', () => {
     await Promise.resolve()
     controller.abort(reason)
     await expect(starting).rejects.toBe(reason)
+  })
+
+  test('an adapter that is pulled out takes the links and the radio down, and says so once', async () => {
+    const { a, b, from, to, controllers } = await linked()
+    controllers[0].close()
+    await until(() => a.down !== undefined)
+    expect(a.down).toMatchObject({ code: 'NO_ADAPTER' })
+    expect(from.closed).toBe('ADAPTER_DOWN')
+    await until(() => to.closed === 'SUPERVISION_TIMEOUT')
+    expect(b.down).toBeUndefined()
+    await expect(a.radio.connect(from.link.device)).rejects.toMatchObject({ code: 'TRANSPORT_CLOSED' })
+  })
+
+  test('an adapter that is too old, or does not answer, is none, and the console stays empty', async () => {
+    const written: unknown[] = []
+    const spies = (['log', 'warn', 'error'] as const).map((name) =>
+      jest.spyOn(console, name).mockImplementation((...text) => void written.push(text)),
+    )
+    const controller = virtualAir().create()
+    const old: HciTransport = {
+      handlePacket: (packet) => controller.handlePacket(packet),
+      // Read Local Version: HCI 3.0
+      listen: (listener) =>
+        controller.listen((packet) => {
+          const hex = toHex(packet)
+          listener(hex.startsWith('040e0c01011000') ? fromHex(hex.replace('0110000900', '0110000500')) : packet)
+        }),
+      isUp: true,
+    }
+    await expect(Station.start(radioOn(old))).rejects.toMatchObject({
+      code: 'NO_ADAPTER',
+      message: expect.stringContaining('there is no Bluetooth LE adapter') as unknown,
+    })
+    const silent: HciTransport = { handlePacket: () => undefined, listen: () => () => undefined, isUp: true }
+    await expect(Station.start(radioOn(silent, { startTimeoutMs: 50 }))).rejects.toMatchObject({
+      code: 'NO_ADAPTER',
+      message: expect.stringContaining('does not get ready') as unknown,
+    })
+    const off: HciTransport = { ...silent, isUp: false }
+    await expect(Station.start(radioOn(off, { startTimeoutMs: 2000 }))).rejects.toMatchObject({
+      code: 'NO_ADAPTER',
+      message: expect.stringContaining('switched off') as unknown,
+    })
+    for (const spy of spies) spy.mockRestore()
+    expect(written).toEqual([])
   })
 
   test('options that cannot be are refused at once', () => {
