@@ -1,6 +1,5 @@
 // `npm run mesh`: what the Bluetooth mesh costs and delivers, in virtual time, as tables. The same simulations as
-// packages/bitchat/test/simulation.test.ts, on more seeds. Needs `npm run build`, and the compiled tests, which this
-// compiles.
+// packages/bitchat/test/simulation.test.ts, on more seeds. Compiles what it needs first.
 //
 //   --seeds N     seeds of each table                                               5
 //   --only NAME   delivery, fragments or duty
