@@ -1,6 +1,5 @@
 // `npm run mesh`: what the Bluetooth mesh costs and delivers, in virtual time, as tables. The same simulations as
-// packages/bitchat/test/simulation.test.ts, on more seeds. Needs `npm run build`, and the compiled tests, which this
-// compiles.
+// packages/bitchat/test/simulation.test.ts, on more seeds. Compiles what it needs first.
 //
 //   --seeds N     seeds of each table                                               5
 //   --only NAME   delivery, fragments or duty
@@ -33,7 +32,7 @@ function delivery() {
   const { nodes, lossRatio, messages, maxLinks } = deliveryDefaults
   console.log(
     `\nDirected messages: ${nodes} nodes at random places, at most seven hops and ${maxLinks} links each, ` +
-      `${percent(lossRatio)} of packets lost per link,\n${messages} messages on each of ${seeds.length} seeds, three a second. ` +
+      `${percent(lossRatio)} of packets lost per link,\n${messages} messages on each of ${seeds.length} seeds, one each ${deliveryDefaults.everyMs} ms. ` +
       'Frames on the air for each delivered message:\n',
   )
   const head = [

@@ -184,6 +184,8 @@ export function silenceStates(bindings: NobleBindings | BlenoBindings): void {
 
 /** Why an HCI link ended, as the code of its `onClosed`. */
 export function endCode(reason: unknown): string {
+  // Hardware Failure is what noble says of its links when the adapter is gone
+  if (reason === 0x03 || reason === 'cleanup') return 'ADAPTER_DOWN'
   return reason === 0x08 ? 'SUPERVISION_TIMEOUT' : 'REMOTE_CLOSED'
 }
 

@@ -52,6 +52,8 @@ const MAX_SHOWN = 32
 /** Ours is not made anew for a new neighbour when it is younger than this, in ms. */
 const FRESH_ANNOUNCEMENT_MS = 15_000
 const ANNOUNCE_JITTER = 0.25
+/** A neighbour that counts so many hops too much is not told: it would cost more than the detour. */
+const TOLERATED_DETOUR_HOPS = 1
 /** Neighbours from which on the relay jitter is used in full. */
 const DENSE_LINKS = 8
 /** What is kept for a node is handed over in such portions. */
@@ -380,16 +382,16 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
   }
 
   /**
-   * Neighbours that count more hops to a node than they have over us are told so, at once: the one that just showed it,
-   * or, when we are nearer ourselves than we thought, all of them. Without it a packet that crosses a mesh as wide as
-   * the hop limit would find detours and end before its destination.
+   * Neighbours that count two hops more to a node than they have over us are told so, at once, until they have it: the
+   * one that just showed it, or, when we are nearer ourselves than we thought, all of them. Without it a packet that
+   * crosses a mesh as wide as the hop limit would find detours and end before its destination.
    */
   #correct(now: Millis, node: NodeId, fingerprint: number, only: MeshLink | undefined): void {
     const peer = this.#routes.peer(node)
     if (peer?.fingerprint !== fingerprint || peer.hops >= MAX_HOPS) return
     for (const link of only === undefined ? this.#links.values() : [only]) {
       const theirs = this.#seen.hopsFrom(fingerprint, link.id) ?? Number.POSITIVE_INFINITY
-      if (theirs > peer.hops + 1) this.#show(peer.bytes, link, peer.hops, node)
+      if (theirs > peer.hops + TOLERATED_DETOUR_HOPS + 1) this.#show(peer.bytes, link, peer.hops, node)
     }
   }
 
@@ -539,6 +541,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
       isFlood: packet.destination === undefined || packet.flood,
       tried: new Set(from === undefined ? [] : [from.id]),
       isHandover: false,
+      mustArrive: packet.destination !== undefined && !packet.flood,
     }
   }
 
@@ -561,7 +564,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
       if (kept === 'dropped') this.#drop('no-route')
       return kept
     }
-    this.#floodLater(now, { ...job, isFlood: true, isHandover: false })
+    this.#floodLater(now, { ...job, isFlood: true, isHandover: false, mustArrive: false })
     return 'flooded'
   }
 
@@ -652,6 +655,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
       isFlood: true,
       tried: new Set(),
       isHandover: false,
+      mustArrive: true,
     })
     if (dropped !== undefined) this.#drop('queue')
   }
@@ -692,7 +696,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
         this.counters.cancelled++
         continue
       }
-      const isRepeated = !job.isFlood || this.#links.size <= this.#options.sparseLinks
+      const isRepeated = job.mustArrive || this.#links.size <= this.#options.sparseLinks
       const hopAckWanted = isRepeated && link.sent(now, job)
       if (job.from !== undefined) this.counters.relayed++
       if (job.isHandover) this.counters.handedOver++
@@ -739,6 +743,7 @@ export class MeshCore implements ProtocolCore<MeshEvent, MeshDatagram, MeshDatag
         isFlood: false,
         tried: new Set(),
         isHandover: true,
+        mustArrive: true,
       }
       this.#seen.record(now, fingerprint, custody + 1)
       this.#enqueue(now, link, job)

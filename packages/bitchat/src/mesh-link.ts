@@ -17,6 +17,8 @@ export interface Job extends Queued {
   readonly isFlood: boolean
   /** Links that it must not go to, or that did not take it. */
   readonly tried: Set<number>
+  /** Repeated until the neighbour acknowledges it; else only where neighbours are few. */
+  readonly mustArrive: boolean
   /** Out of the store: it stays there until the neighbour has it. */
   readonly isHandover: boolean
 }

@@ -9,7 +9,7 @@ export interface MeshOptions {
   readonly announceIntervalMs?: number
   /**
    * Announcements of all nodes together come no closer than this on average: with n nodes known each waits at least n
-   * times as long. 0 to 60,000. Lower finds new ways sooner and costs every node more. @defaultValue 1,500
+   * times as long. 0 to 60,000. Lower finds new ways sooner and costs every node more. @defaultValue 3,000
    */
   readonly announceSpacingMs?: number
   /** How long a way is trusted after the last announcement that came over it. @defaultValue 600,000 */
@@ -71,7 +71,7 @@ export type VerifiedMeshOptions = Readonly<Required<Omit<MeshOptions, 'store'>>>
 export const defaultMeshOptions: VerifiedMeshOptions = Object.freeze({
   hopLimit: MAX_HOPS,
   announceIntervalMs: 60_000,
-  announceSpacingMs: 1_500,
+  announceSpacingMs: 3_000,
   routeLifetimeMs: 600_000,
   relayJitterMs: 60,
   cancelAfterCopies: 3,

@@ -10,7 +10,7 @@ export interface NobleBlenoOptions {
    * Windows `false`
    */
   readonly peripheral?: StackOptions | false
-  /** GATT service and its one characteristic, UUIDs of 128 bits. @defaultValue those of docs/wire/bitchat-native.md */
+  /** GATT service and its one characteristic, UUIDs of 128 bits. @defaultValue those of docs/wire/bitchat-ble.md */
   readonly service?: string
   readonly characteristic?: string
   /**
@@ -28,6 +28,11 @@ export interface NobleBlenoOptions {
   readonly windowPackets?: number
   /** Until the stacks are ready. @defaultValue 5,000 */
   readonly startTimeoutMs?: number
+  /**
+   * How long a connect waits for the device's next advertisement: it may have gone, and no other connect is possible
+   * meanwhile. Several of the longest advertising intervals around. @defaultValue 4,000
+   */
+  readonly initiateTimeoutMs?: number
   /** For a connect, from its turn to the subscription. @defaultValue 10,000 */
   readonly connectTimeoutMs?: number
   /** For a central, from its connection to its subscription. @defaultValue 10,000 */
@@ -59,6 +64,7 @@ export function verifyNobleBlenoOptions(options: NobleBlenoOptions) {
     maxWaitingConnects: options.maxWaitingConnects ?? 4,
     windowPackets: options.windowPackets ?? 8,
     startTimeoutMs: options.startTimeoutMs ?? 5_000,
+    initiateTimeoutMs: options.initiateTimeoutMs ?? 4_000,
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     setupTimeoutMs: options.setupTimeoutMs ?? 10_000,
     supervisionTimeoutMs: options.supervisionTimeoutMs ?? 4_000,
@@ -71,7 +77,13 @@ export function verifyNobleBlenoOptions(options: NobleBlenoOptions) {
   within(verified, 'maxWaitingConnects', 0, 255)
   within(verified, 'windowPackets', 1, 1024)
   within(verified, 'supervisionTimeoutMs', 100, 32_000)
-  for (const name of ['startTimeoutMs', 'connectTimeoutMs', 'setupTimeoutMs', 'stallTimeoutMs'] as const) {
+  for (const name of [
+    'startTimeoutMs',
+    'initiateTimeoutMs',
+    'connectTimeoutMs',
+    'setupTimeoutMs',
+    'stallTimeoutMs',
+  ] as const) {
     within(verified, name, 1, 600_000)
   }
   within(verified, 'closeTimeoutMs', 1, 60_000)

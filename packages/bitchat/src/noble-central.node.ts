@@ -27,6 +27,7 @@ export interface NobleCentralOptions {
   readonly unnamed: boolean
   readonly attMtu: number
   readonly startTimeoutMs: number
+  readonly initiateTimeoutMs: number
   readonly connectTimeoutMs: number
   readonly supervisionTimeoutMs: number
   readonly onSighting: (sighting: BleSighting) => void
@@ -115,7 +116,7 @@ export class NobleCentral {
     if (this.#noble === undefined || peripheral === undefined) {
       throw new BleError('UNREACHABLE', 'a device that was not seen lately')
     }
-    const late = (): Error => new BleError('TIMEOUT', 'no link in time', { retryable: true })
+    const late = (): Error => new BleError('TIMEOUT', 'the link was not set up in time', { retryable: true })
     const attempt = { isOver: false }
     this.#busy = true
     try {
@@ -148,7 +149,8 @@ export class NobleCentral {
   }
 
   async #open(peripheral: Peripheral, attempt: { readonly isOver: boolean }): Promise<RadioLink> {
-    const { service, characteristic: uuid, attMtu, supervisionTimeoutMs, makeLink } = this.#options
+    const { clock, service, characteristic: uuid, attMtu, makeLink } = this.#options
+    const { initiateTimeoutMs, supervisionTimeoutMs } = this.#options
     const timeout = Math.round(supervisionTimeoutMs / 10)
     const lost = new Promise<never>((_, reject) => {
       peripheral.once('disconnect', () => {
@@ -156,12 +158,14 @@ export class NobleCentral {
       })
     })
     lost.catch(() => undefined)
-    await new Promise<void>((resolve, reject) => {
+    const connected = new Promise<void>((resolve, reject) => {
       peripheral.connect({ ...INTERVALS, timeout, mtu: attMtu }, (error) => {
         if (error === undefined || error === null) resolve()
         else reject(connectError(error))
       })
     })
+    const late = (): Error => new BleError('TIMEOUT', 'no advertisement to answer', { retryable: true })
+    await bounded(connected, { clock, timeoutMs: initiateTimeoutMs, late })
     // it may be over before this turn comes, and what is asked of it then is never answered
     if (peripheral.state !== 'connected') await lost
     const gatt = this.#noble?._bindings._gatts?.[peripheral.id]

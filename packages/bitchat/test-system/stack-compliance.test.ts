@@ -13,7 +13,7 @@ import { closeAirs, realClock, virtualAir } from '../test/virtual-radios.js'
 // in real time: a dial to nobody takes its three seconds, and a packet its way through two stacks
 const patienceMs = 15_000
 const runner = { describe, test: (name: string, body: () => Promise<void>) => test(name, body, 2 * patienceMs) }
-const session = { dialTimeoutMs: 3_000, maxPacketBytes: 131_072, handshakesPerMinute: 1_000 }
+const session = { dialTimeoutMs: 4_000, maxPacketBytes: 131_072, handshakesPerMinute: 1_000 }
 const deadAddress = `ble://${'0123456789abcdef'.repeat(2)}`
 
 describe('noble and bleno on virtual controllers, in one process', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { ArgumentError } from '@aiv/transport-api'
-import { World } from '@aiv/testkit'
+import { ArgumentError, type Clock } from '@aiv/transport-api'
+import { SeededRandom, World } from '@aiv/testkit'
 import type { BleError } from '../src/ble-error.js'
 import type { BleLink, BleLinkHandler, BleRadioHandler, BleSighting } from '../src/ble-radio.js'
 import { InMemoryAir, type InMemoryAirOptions, type InMemoryRadioOptions } from '../src/in-memory-air.js'
@@ -273,6 +273,33 @@ describe('connecting', () => {
     await world.advance(5_000)
     expect(b.links).toEqual([])
   })
+})
+
+test('on a real clock packets stay in order as well', async () => {
+  const clock: Clock = {
+    now: () => performance.now(),
+    unixNow: () => Date.now(),
+    setTimeout(run, delayMs) {
+      const timer = setTimeout(run, delayMs)
+      return { clear: () => clearTimeout(timer) }
+    },
+  }
+  const options = { setUpMs: 0, connectionIntervalMs: 1.3, latencyMs: 0.4, windowPackets: 300 }
+  const air = new InMemoryAir({ clock, random: new SeededRandom('real') }, options)
+  const [a, b] = [new Station(air.radio('a')), new Station(air.radio('b'))]
+  await Promise.all([a.radio.start(a), b.radio.start(b)])
+  b.radio.advertise({ payload: payload(1), intervalMs: 20 })
+  const link = new Recorded(await a.radio.connect(b.radio.address))
+  const all = new Promise<void>((done) => {
+    const received = b.links[0]?.packets ?? []
+    const look = (): void => void (received.length === 200 ? done() : setTimeout(look, 1))
+    look()
+  })
+  for (let i = 0; i < 200; i++) expect(link.link.write(Uint8Array.of(i))).toBe(true)
+  await all
+  expect(b.links[0]?.packets.map(([n]) => n)).toEqual(Array.from({ length: 200 }, (_, i) => i))
+  await Promise.all([a.radio.close(), b.radio.close()])
+  expect(link.closed).toBeDefined()
 })
 
 test('the account says how long a radio did what', async () => {

@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, test } from '@jest/globals'
+import { readFile } from 'node:fs/promises'
+import { afterEach, describe, expect, jest, test } from '@jest/globals'
 import { fromHex, toHex } from '@aiv/transport-api'
-import type { VirtualAirOptions, VirtualController } from '@aiv/ble-virtual'
+import type { HciTransport, VirtualAirOptions, VirtualController } from '@aiv/ble-virtual'
 import type { NobleBlenoOptions } from '../src/noble-bleno-options.js'
 import { closeAirs, type Line, radioOn, Station, until, virtualAir } from './virtual-radios.js'
 
@@ -154,7 +155,7 @@ describe('the real stacks over virtual controllers', () => {
   })
 
   test('a connect to somebody who is gone ends in time, blocks nobody, and the scan goes on', async () => {
-    const { air, made, controllers } = await stations(3, {}, { connectTimeoutMs: 100 })
+    const { air, made, controllers } = await stations(3, {}, { initiateTimeoutMs: 100 })
     const [a, b, c] = made as [Station, Station, Station]
     a.scan()
     const [gone, there] = [await a.sees(2), await a.sees(3)]
@@ -227,6 +228,32 @@ describe('the real stacks over virtual controllers', () => {
     await a.sees(7)
     b.radio.advertise(undefined)
     await until(() => controllers[1]?.isAdvertising === false)
+  })
+
+  test('the advertisement and the scan response are those of docs/wire/bitchat-ble.md, at the interval that was asked for', async () => {
+    const document = await readFile(new URL('../../../docs/wire/bitchat-ble.md', import.meta.url), 'utf8')
+    const golden = [...document.matchAll(/^(?:advertisement|scan response) +([0-9a-f]+)$/gm)].map(([, hex = '']) => hex)
+    expect(golden).toHaveLength(2)
+    const controller = virtualAir().create()
+    const written: string[] = []
+    const recorded: HciTransport = {
+      handlePacket: (packet) => {
+        written.push(toHex(packet))
+        controller.handlePacket(packet)
+      },
+      listen: (listener) => controller.listen(listener),
+      isUp: true,
+    }
+    const station = await Station.start(radioOn(recorded))
+    opened.push(station)
+    written.length = 0
+    station.radio.advertise({ payload: fromHex('0123abff'), intervalMs: 250 })
+    await until(() => controller.isAdvertising)
+    const data = (opcode: string, hex: string) =>
+      `01${opcode}20${toHex(Uint8Array.of(hex.length / 2))}${hex.padEnd(62, '0')}`
+    expect(written).toContain(data('0820', golden[0] as string))
+    expect(written).toContain(data('0920', golden[1] as string))
+    expect(written).toContain('0106200f' + '90019001' + '00000000000000000007' + '00')
   })
 
   test('a scan window opens and closes by itself', async () => {
@@ -303,6 +330,42 @@ describe('a stranger', () => {
     await until(() => station.lines[0]?.closed === 'REMOTE_CLOSED')
   })
 
+  /** A controller that advertises as one of us, and whoever hears what it is told. */
+  async function impostor(answer: (pdu: string) => string | undefined, options: NobleBlenoOptions) {
+    const air = virtualAir()
+    const station = await Station.start(radioOn(air.create(), options))
+    opened.push(station)
+    const controller = air.create()
+    const heard: string[] = []
+    controller.listen((packet) => {
+      const hex = toHex(packet)
+      heard.push(hex)
+      const pdu = hex.startsWith('02') ? answer(hex.slice(18)) : undefined
+      if (pdu !== undefined) queueMicrotask(() => controller.handlePacket(fromHex(acl(pdu))))
+    })
+    const service = '11' + '06' + '8ed105cd3ae7f1ad404052288e1b30a6'
+    controller.handlePacket(fromHex(`0108202015020106${service}` + '00'.repeat(10)))
+    controller.handlePacket(fromHex('010920200a09083037303730373037' + '00'.repeat(21)))
+    controller.handlePacket(fromHex('0106200f20002000' + '00'.repeat(9) + '0700'))
+    controller.handlePacket(fromHex('010a200101'))
+    station.scan()
+    return { connecting: station.radio.connect(await station.sees(7)), heard }
+  }
+
+  test('who takes a connection and never answers is left in time', async () => {
+    const { connecting, heard } = await impostor(() => undefined, { connectTimeoutMs: 100 })
+    await expect(connecting).rejects.toMatchObject({ code: 'TIMEOUT', retryable: true })
+    await until(() => ended(heard))
+  })
+
+  test('who lacks the service is no node of ours', async () => {
+    // MTU response; then Error Response, Attribute Not Found, to everything else
+    const answer = (pdu: string) => (pdu.startsWith('02') ? '031700' : `01${pdu.slice(0, 2)}01000a`)
+    const { connecting, heard } = await impostor(answer, {})
+    await expect(connecting).rejects.toMatchObject({ code: 'UNREACHABLE' })
+    await until(() => ended(heard))
+  })
+
   test('names of another form are not told of, unless asked for', async () => {
     const air = virtualAir()
     const plain = await Station.start(radioOn(air.create()))
@@ -355,6 +418,51 @@ describe('the life of a radio', () => {
     await Promise.resolve()
     controller.abort(reason)
     await expect(starting).rejects.toBe(reason)
+  })
+
+  test('an adapter that is pulled out takes the links and the radio down, and says so once', async () => {
+    const { a, b, from, to, controllers } = await linked()
+    controllers[0].close()
+    await until(() => a.down !== undefined)
+    expect(a.down).toMatchObject({ code: 'NO_ADAPTER' })
+    expect(from.closed).toBe('ADAPTER_DOWN')
+    await until(() => to.closed === 'SUPERVISION_TIMEOUT')
+    expect(b.down).toBeUndefined()
+    await expect(a.radio.connect(from.link.device)).rejects.toMatchObject({ code: 'TRANSPORT_CLOSED' })
+  })
+
+  test('an adapter that is too old, or does not answer, is none, and the console stays empty', async () => {
+    const written: unknown[] = []
+    const spies = (['log', 'warn', 'error'] as const).map((name) =>
+      jest.spyOn(console, name).mockImplementation((...text) => void written.push(text)),
+    )
+    const controller = virtualAir().create()
+    const old: HciTransport = {
+      handlePacket: (packet) => controller.handlePacket(packet),
+      // Read Local Version: HCI 3.0
+      listen: (listener) =>
+        controller.listen((packet) => {
+          const hex = toHex(packet)
+          listener(hex.startsWith('040e0c01011000') ? fromHex(hex.replace('0110000900', '0110000500')) : packet)
+        }),
+      isUp: true,
+    }
+    await expect(Station.start(radioOn(old))).rejects.toMatchObject({
+      code: 'NO_ADAPTER',
+      message: expect.stringContaining('there is no Bluetooth LE adapter') as unknown,
+    })
+    const silent: HciTransport = { handlePacket: () => undefined, listen: () => () => undefined, isUp: true }
+    await expect(Station.start(radioOn(silent, { startTimeoutMs: 50 }))).rejects.toMatchObject({
+      code: 'NO_ADAPTER',
+      message: expect.stringContaining('does not get ready') as unknown,
+    })
+    const off: HciTransport = { ...silent, isUp: false }
+    await expect(Station.start(radioOn(off, { startTimeoutMs: 2000 }))).rejects.toMatchObject({
+      code: 'NO_ADAPTER',
+      message: expect.stringContaining('switched off') as unknown,
+    })
+    for (const spy of spies) spy.mockRestore()
+    expect(written).toEqual([])
   })
 
   test('options that cannot be are refused at once', () => {

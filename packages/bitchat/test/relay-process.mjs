@@ -20,7 +20,14 @@ const virtual = await SocketController.open(process.argv[2])
 const stack = { driver: VIRTUAL_DRIVER, driverParams: { virtual } }
 const radio = new NobleBlenoRadio(
   { clock, log: silentLogger },
-  { central: stack, peripheral: stack, supervisionTimeoutMs: 300, windowPackets: 32, maxLinks: 8 },
+  {
+    central: stack,
+    peripheral: stack,
+    supervisionTimeoutMs: 300,
+    initiateTimeoutMs: 500,
+    windowPackets: 32,
+    maxLinks: 8,
+  },
 )
 const level = {
   name: 'test',

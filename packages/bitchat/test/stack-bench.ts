@@ -42,7 +42,7 @@ export function stackNode(
     metrics: undefined,
   }
   const transport = bitchat({
-    radio: radioOn(virtual, { windowPackets: 32, ...radio }),
+    radio: radioOn(virtual, { windowPackets: 32, initiateTimeoutMs: 500, ...radio }),
     crypto: nodeCrypto,
     staticKey: (unixNow) => ({
       publicKey: identity.noiseStatic.publicKey,

@@ -43,6 +43,10 @@ export class SocketController implements HciTransport {
     return new SocketController(socket, onClosed)
   }
 
+  get isUp(): boolean {
+    return !this.#socket.destroyed
+  }
+
   handlePacket(packet: Uint8Array): void {
     if (!this.#socket.destroyed) this.#socket.write(packet)
   }

@@ -55,6 +55,7 @@ export class VirtualController {
   #advertiseTimer: Timer | undefined
   #scanning = scanningOff()
   #initiating: Initiating | undefined
+  #isUp = true
 
   /** Made by {@link VirtualAir.create}. */
   constructor(air: VirtualAir, address: string, onFault: (fault: HciFault) => void) {
@@ -62,6 +63,11 @@ export class VirtualController {
     this.address = address
     this.addressBytes = addressBytes(address)
     this.#onFault = onFault
+  }
+
+  /** False after {@link close}. */
+  get isUp(): boolean {
+    return this.#isUp
   }
 
   /** Links that are up. */
@@ -95,6 +101,7 @@ export class VirtualController {
 
   /** Switches it off, as pulling it out does: its host hears no more, its peers lose their links by supervision timeout. */
   close(): void {
+    this.#isUp = false
     this.#reset()
     this.#listeners.clear()
     this.#air.remove(this)

@@ -9,6 +9,8 @@ export interface HciTransport {
   handlePacket(packet: Uint8Array): void
   /** The answer stops it. */
   listen(listener: ControllerListener): () => void
+  /** False once it is gone: pulled out, or its process ended. */
+  readonly isUp: boolean
 }
 
 /** The driver's name: `hciDriver` of noble's and bleno's options, with {@link VirtualBindParams} as `bindParams`. */
@@ -84,7 +86,7 @@ class VirtualHciSocket extends EventEmitter {
   setFilter(_filter: Uint8Array): void {}
 
   isDevUp(): boolean {
-    return this.#transport !== undefined
+    return this.#transport?.isUp === true
   }
 
   start(): void {

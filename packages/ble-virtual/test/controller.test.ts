@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { fromHex } from '@aiv/transport-api'
 import { HciFault } from '../src/index.js'
 import { att, bench, FIRST, Host, le, linked } from './bench.js'
@@ -296,6 +297,31 @@ describe('a host that breaks the rules', () => {
     expect(faults((host) => host.write(write(185)), central.controller)[0]).toBeUndefined()
     expect(faults((host) => host.write(write(186)), central.controller)[0]).toBe('ATT_TOO_LONG')
     expect(faults((host) => host.write(write(185)), peripheral.controller)[0]).toBeUndefined()
+  })
+})
+
+describe('whatever a host writes', () => {
+  const opcodes = [0x0406, 0x0c03, 0x1405, 0x2006, 0x2008, 0x200a, 0x200b, 0x200c, 0x200d, 0x200e, 0x2013, 0x2022]
+  const command = fc
+    .tuple(fc.constantFrom(...opcodes), fc.uint8Array({ maxLength: 33 }))
+    .map(([opcode, parameters]) => Uint8Array.of(1, opcode & 0xff, opcode >> 8, parameters.length, ...parameters))
+  const data = fc
+    .tuple(fc.constantFrom(0x0040, 0x1040, 0x2040), fc.uint8Array({ maxLength: 40 }))
+    .map(([flags, bytes]) => Uint8Array.of(2, flags & 0xff, flags >> 8, bytes.length, 0, ...bytes))
+
+  test('nothing is thrown but faults, each is named once, and the buffers stay within their bounds', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.oneof(command, data, fc.uint8Array({ maxLength: 8 }))), async (packets) => {
+        const noted: HciFault[] = []
+        const { central, pass } = await linked({ aclCount: 2, onFault: (fault) => noted.push(fault) })
+        for (const packet of packets) central.controller.handlePacket(packet)
+        await pass(1000)
+        expect(noted.length).toBeLessThanOrEqual(packets.length)
+        for (const fault of noted) expect(fault).toBeInstanceOf(HciFault)
+        expect(central.controller.linkCount).toBeLessThanOrEqual(1)
+      }),
+      { numRuns: 200 },
+    )
   })
 })
 

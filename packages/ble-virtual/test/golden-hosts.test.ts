@@ -17,6 +17,7 @@ function recorded(): { readonly transport: HciTransport; readonly take: () => st
         controller.handlePacket(packet)
       },
       listen: (listener) => controller.listen(listener),
+      isUp: true,
     },
     take: () => written.splice(0),
   }

@@ -1,10 +1,8 @@
 import { expect, test } from '@jest/globals'
 import { joinBytes } from '@aiv/transport-api'
-import { nodeCrypto } from '@aiv/security'
 import { SeededRandom } from '@aiv/testkit'
 import { Fragmenter, Reassembler, decodeFragment } from '../src/index.js'
-
-const sha256 = (bytes: Uint8Array): Uint8Array => nodeCrypto.sha256(bytes)
+import { sha256 } from './carrier.js'
 
 test('a lost message is repeated although others are answered all the time', () => {
   const sender = new Fragmenter({ sha256, random: new SeededRandom('lone') })

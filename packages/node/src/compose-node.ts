@@ -47,12 +47,15 @@ export async function composeNode(options: ComposeOptions): Promise<AivNode> {
   })
 }
 
+/** To neighbours: what small controllers have room for. */
+const MAX_LINKS = 5
 /** How long others may use the static key that is announced to them, in seconds; it is announced again long before. */
 const STATIC_KEY_LIFE_S = 86_400
 
 function mesh(identity: Identity, ble: NobleBlenoOptions, log: Logger): TransportFactory {
   return bitchat({
-    radio: new NobleBlenoRadio({ clock: systemClock, log }, ble),
+    radio: new NobleBlenoRadio({ clock: systemClock, log }, { maxLinks: MAX_LINKS, ...ble }),
+    maxLinks: ble.maxLinks ?? MAX_LINKS,
     crypto: nodeCrypto,
     staticKey: (unixNow) => ({
       publicKey: identity.noiseStatic.publicKey,

@@ -27,7 +27,7 @@ export interface BenchOptions {
 /** Both ends of a BLE connection meet this often; what is written between leaves then. */
 const CONNECTION_INTERVAL_MS = 30
 /** Within this time all links are up. */
-const LINKS_UP_MS = 10_000
+const LINKS_UP_MS = 60_000
 
 /**
  * Nodes at random places with the same links and the same chance for every set of rules, and the count of what each set

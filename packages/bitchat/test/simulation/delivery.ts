@@ -17,10 +17,11 @@ export interface DeliveryOptions {
 export const deliveryDefaults: Omit<DeliveryOptions, 'seed'> = {
   nodes: 100,
   messages: 300,
-  everyMs: 333,
+  // as many seconds as there are between two announcements of a mesh of that size
+  everyMs: 500,
   lossRatio: 0.2,
   maxLinks: 6,
-  warmUpMs: 90_000,
+  warmUpMs: 300_000,
 }
 
 /** What a set of rules did. Counts are of frames put on the air after the warm-up. */
