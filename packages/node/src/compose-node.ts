@@ -1,5 +1,6 @@
 import { createNode, type AivNode } from '@aiv/core'
 import { betanet } from '@aiv/betanet'
+import { quic } from '@aiv/quic'
 import { webSocket } from '@aiv/websocket'
 import { loadNativeLz4, lz4Compressor } from '@aiv/htx-codec'
 import { createIdentity, type Identity } from '@aiv/security'
@@ -13,6 +14,13 @@ export interface ComposeOptions {
   readonly htx: Listening
   /** HTX over WebSocket. */
   readonly websocket: Listening
+  /** QUIC, which needs a binary for this platform. @defaultValue 'off' */
+  readonly quic?: Listening
+  /**
+   * QUIC before HTX: it moves along when an address changes, and carries bulk at a fraction of the speed.
+   * @defaultValue false
+   */
+  readonly preferQuic?: boolean
   /** @defaultValue a fresh one, kept nowhere */
   readonly identity?: Identity
   readonly deviceType?: DeviceType
@@ -29,7 +37,13 @@ export async function composeNode(options: ComposeOptions): Promise<AivNode> {
   const { identity = await createIdentity(), deviceType, log, allow, dialTries, signal } = options
   const compressor = (await loadNativeLz4()) ?? lz4Compressor()
   const transports: TransportFactory[] = []
+  const { quic: quicAt = 'off', preferQuic = false } = options
+  const addQuic = (): void => {
+    if (quicAt !== 'off') transports.push(quic({ listen: listen(quicAt) }))
+  }
+  if (preferQuic) addQuic()
   if (options.htx !== 'off') transports.push(betanet({ listen: listen(options.htx) }))
+  if (!preferQuic) addQuic()
   if (options.websocket !== 'off') transports.push(webSocket({ listen: listen(options.websocket) }))
   return createNode({
     identity,

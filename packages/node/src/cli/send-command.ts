@@ -118,6 +118,8 @@ async function asNobody(
   const node = await composeNode({
     htx: 'dial',
     websocket: 'dial',
+    // Its binary is loaded only for whoever needs it
+    quic: to.startsWith('quic:') ? 'dial' : 'off',
     dialTries: DIAL_TRIES,
     signal,
     ...(log === undefined ? {} : { log }),

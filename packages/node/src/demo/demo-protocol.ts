@@ -10,7 +10,12 @@ export const DEMO_PROTOCOL = 'aiv-demo/1'
 export interface DemoCommands {
   /** Becomes a node. */
   start: {
-    readonly ask: { readonly device: DeviceType; readonly htx: boolean; readonly directory: string }
+    readonly ask: {
+      readonly device: DeviceType
+      readonly htx: boolean
+      readonly quic: boolean
+      readonly directory: string
+    }
     readonly answer: { readonly id: NodeId; readonly pid: number; readonly addresses: readonly string[] }
   }
   /** Remembers where others are. */

@@ -1,7 +1,11 @@
 import { formatBytes, formatDuration, formatRate } from '../cli/output.js'
 import type { DemoRow } from './demo.js'
 
-const names: Readonly<Record<string, string>> = { betanet: 'HTX/TCP', websocket: 'WebSocket' }
+const names: Readonly<Record<string, string>> = {
+  betanet: 'HTX/TCP',
+  quic: 'QUIC',
+  websocket: 'WebSocket',
+}
 const headings = ['from', 'to', 'what', 'transport', 'size', 'time', 'rate', 'failover gap', '']
 
 /** The demo's table, as lines. */
