@@ -1,6 +1,7 @@
 import { createNode, systemClock, type AivNode } from '@aiv/core'
 import { betanet } from '@aiv/betanet'
 import { bitchat, NobleBlenoRadio, type NobleBlenoOptions } from '@aiv/bitchat'
+import { quic } from '@aiv/quic'
 import { webSocket } from '@aiv/websocket'
 import { loadNativeLz4, lz4Compressor } from '@aiv/htx-codec'
 import { createIdentity, nodeCrypto, type Identity } from '@aiv/security'
@@ -16,6 +17,13 @@ export interface ComposeOptions {
   readonly websocket: Listening
   /** BitChat over Bluetooth LE. @defaultValue without it */
   readonly ble?: NobleBlenoOptions
+  /** QUIC, which needs a binary for this platform. @defaultValue 'off' */
+  readonly quic?: Listening
+  /**
+   * QUIC before HTX: it moves along when an address changes, and carries bulk at a fraction of the speed.
+   * @defaultValue false
+   */
+  readonly preferQuic?: boolean
   /** @defaultValue a fresh one, kept nowhere */
   readonly identity?: Identity
   readonly deviceType?: DeviceType
@@ -32,7 +40,13 @@ export async function composeNode(options: ComposeOptions): Promise<AivNode> {
   const { identity = await createIdentity(), deviceType, log, allow, dialTries, signal } = options
   const compressor = (await loadNativeLz4()) ?? lz4Compressor()
   const transports: TransportFactory[] = []
+  const { quic: quicAt = 'off', preferQuic = false } = options
+  const addQuic = (): void => {
+    if (quicAt !== 'off') transports.push(quic({ listen: listen(quicAt) }))
+  }
+  if (preferQuic) addQuic()
   if (options.htx !== 'off') transports.push(betanet({ listen: listen(options.htx) }))
+  if (!preferQuic) addQuic()
   if (options.websocket !== 'off') transports.push(webSocket({ listen: listen(options.websocket) }))
   if (options.ble !== undefined) transports.push(mesh(identity, options.ble, log ?? silentLogger))
   return createNode({

@@ -119,6 +119,17 @@ describe('aiv up and aiv send', () => {
       }),
     ))
 
+  test('a node with QUIC says so, and a text arrives over it', () =>
+    inTemporaryFolder((folder) =>
+      withNode(['up', '--ephemeral', '--no-receive', '--quic'], async ({ fake, addresses }) => {
+        expect(addresses.map((address) => address.split(':')[0])).toEqual(['quic', 'htx', 'ws'])
+        const home = ['--data-dir', join(folder, 'nothing')]
+        const sent = await runToEnd([...home, '--json', 'send', addresses[0] ?? '', 'hello'])
+        expect(sent.objects().at(-1)).toMatchObject({ type: 'delivered', transport: 'quic', bytes: 5 })
+        await fake.saysOut(/"text":"hello"/)
+      }),
+    ))
+
   test('a file arrives and its hash is checked there', () =>
     inTemporaryFolder(async (folder) => {
       const content = randomBytes(3_000_000)

@@ -249,6 +249,7 @@ export class QuicTransport implements Transport {
     reject: (error: Error) => void,
   ): QuicConnectionOwner {
     let remote: NodeId | undefined
+    let waiting = true
     return {
       onIdentity: ({ nodeId }) => {
         remote = nodeId
@@ -264,6 +265,7 @@ export class QuicTransport implements Transport {
           : new DialError('DIAL_DENIED', 'own admission rules say no')
       },
       onReady: (connection) => {
+        waiting = false
         this.#handOut(connection)
         resolve(connection)
       },
@@ -275,7 +277,9 @@ export class QuicTransport implements Transport {
       onPath: (cause) => this.#metrics.count('paths', { cause }),
       onClosed: (connection, reason, error) => {
         this.#forget(connection, reason)
-        reject(handshakeError(reason, error))
+        // Making an error costs a stack trace: only while somebody waits for it
+        if (waiting) reject(handshakeError(reason, error))
+        waiting = false
       },
     }
   }

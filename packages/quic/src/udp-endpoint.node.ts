@@ -41,7 +41,7 @@ export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
   readonly #byId = new Map<string, UdpSession>()
   #listener: UdpSocket | undefined
   /** Random bytes for connection ids, and how many of them are used. */
-  #ids = new Uint8Array(0)
+  #ids: Uint8Array = new Uint8Array(0)
   #idsTaken = 0
   #dirty: UdpSession[] = []
   #turnScheduled = false

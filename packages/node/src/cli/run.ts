@@ -83,6 +83,12 @@ function build(io: Io, open: (options: GlobalOptions) => Context): Command {
     .description('run a node: print its addresses, and then what arrives, until Ctrl-C')
     .option('--port <port>', 'TCP port of HTX; 0 takes a free one (default: 8888)', checked(parsePort))
     .option('--ws-port <port>', 'TCP port of WebSocket; 0 takes a free one (default: 8889)', checked(parsePort))
+    .option('--quic', 'with QUIC too, before the others where both sides have it')
+    .option(
+      '--quic-port <port>',
+      'UDP port of QUIC; 0 takes a free one (default: 8890); implies --quic',
+      checked(parsePort),
+    )
     .option('--no-htx', 'without HTX over TCP')
     .option('--no-websocket', 'without WebSocket')
     .option('--ble', 'with BitChat, the mesh over Bluetooth LE')

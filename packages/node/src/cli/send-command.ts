@@ -119,6 +119,8 @@ async function asNobody(
     htx: 'dial',
     websocket: 'dial',
     ...(parseAddress(to).scheme === 'ble' ? { ble: { peripheral: false } as const } : {}),
+    // Its binary is loaded only for whoever needs it
+    quic: to.startsWith('quic:') ? 'dial' : 'off',
     dialTries: DIAL_TRIES,
     signal,
     ...(log === undefined ? {} : { log }),

@@ -29,6 +29,8 @@ export interface UpOptions {
   readonly ble?: boolean
   /** Implies {@link ble}. */
   readonly bleAdapter?: NobleBlenoOptions
+  readonly quic?: boolean
+  readonly quicPort?: number
   readonly host?: string
   readonly device: DeviceType
   readonly ephemeral?: boolean
@@ -42,6 +44,7 @@ export interface UpOptions {
 /** The ports of a node that has a place of its own; an ephemeral one takes free ones. */
 const HTX_PORT = 8888
 const WEBSOCKET_PORT = 8889
+const QUIC_PORT = 8890
 
 /** Between two progress events for machines, in ms. */
 const PROGRESS_EVERY_MS = 100
@@ -97,6 +100,9 @@ async function run(
     htx: at(options.htx, options.port, HTX_PORT),
     websocket: at(options.websocket, options.wsPort, WEBSOCKET_PORT),
     ...(options.ble === true || options.bleAdapter !== undefined ? { ble: options.bleAdapter ?? {} } : {}),
+    quic: at(options.quic === true || options.quicPort !== undefined, options.quicPort, QUIC_PORT),
+    // Whoever asks for it wants it used
+    preferQuic: true,
     deviceType: options.device,
     ...(identity === undefined ? {} : { identity }),
     ...(log === undefined ? {} : { log }),

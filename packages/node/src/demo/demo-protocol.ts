@@ -18,6 +18,7 @@ export interface DemoCommands {
       readonly htx: boolean
       /** Instead of everything else. */
       readonly ble?: DemoRadio
+      readonly quic: boolean
       readonly directory: string
     }
     readonly answer: { readonly id: NodeId; readonly pid: number; readonly addresses: readonly string[] }

@@ -1,7 +1,12 @@
 import { formatBytes, formatDuration, formatRate } from '../cli/output.js'
 import type { DemoRow } from './demo.js'
 
-const names: Readonly<Record<string, string>> = { betanet: 'HTX/TCP', websocket: 'WebSocket', bitchat: 'BitChat/BLE' }
+const names: Readonly<Record<string, string>> = {
+  betanet: 'HTX/TCP',
+  quic: 'QUIC',
+  websocket: 'WebSocket',
+  bitchat: 'BitChat/BLE',
+}
 const headings = ['from', 'to', 'what', 'transport', 'size', 'time', 'rate', 'failover gap', '']
 
 /** The demo's table, as lines. */

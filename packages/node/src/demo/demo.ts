@@ -49,9 +49,9 @@ export interface DemoOptions {
 }
 
 const nodes = [
-  { name: 'desktop', device: 'desktop', htx: true },
-  { name: 'server', device: 'server', htx: true },
-  { name: 'fog', device: 'fog', htx: false },
+  { name: 'desktop', device: 'desktop', htx: true, quic: false },
+  { name: 'server', device: 'server', htx: true, quic: true },
+  { name: 'fog', device: 'fog', htx: false, quic: true },
 ] as const
 type Name = (typeof nodes)[number]['name']
 
@@ -130,14 +130,14 @@ export class Demo implements AsyncDisposable {
     return this.close()
   }
 
-  async #start({ name, device, htx }: (typeof nodes)[number], folder: string): Promise<void> {
+  async #start({ name, device, htx, quic }: (typeof nodes)[number], folder: string): Promise<void> {
     const child = new DemoProcess(name, (event) => {
       if (event.event === 'progress') this.#options.onProgress(event.done, event.size)
       else if (!this.#quiet) this.#options.onEvent(name, event)
     })
     this.#processes.set(name, child)
     const directory = join(folder, name)
-    const { id, pid, addresses } = await child.ask('start', { device, htx, directory }, this.#limits())
+    const { id, pid, addresses } = await child.ask('start', { device, htx, quic, directory }, this.#limits())
     const peer: DemoPeer = { name, device, id, pid, addresses }
     this.#peers.set(name, peer)
     this.#options.onNode(peer)
@@ -186,7 +186,7 @@ export class Demo implements AsyncDisposable {
       // one after another: the order in which they come is the order in the line
       const { id, addresses } = await child.ask(
         'start',
-        { device: 'mobile', htx: false, ble, directory },
+        { device: 'mobile', htx: false, quic: false, ble, directory },
         this.#limits(),
       )
       peers.push({ child, id, addresses })
