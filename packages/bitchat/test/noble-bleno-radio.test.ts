@@ -505,6 +505,12 @@ describe('the life of a radio', () => {
     expect(written).toEqual([])
   })
 
+  test('Ctrl-C is left to the program', async () => {
+    const before = process.listenerCount('SIGINT')
+    await stations(2)
+    expect(process.listenerCount('SIGINT')).toBe(before)
+  })
+
   test('options that cannot be are refused at once', () => {
     const make = (options: NobleBlenoOptions) => () => radioOn(virtualAir().create(), options)
     expect(make({ attMtu: 257 })).toThrow('attMtu 257')
