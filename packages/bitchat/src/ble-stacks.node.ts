@@ -17,6 +17,7 @@ export interface Noble extends EventEmitter {
 
 interface NobleBindings extends EventEmitter {
   _state: string | null
+  readonly _sigIntHandler?: () => void
   onStateChange?(state: string): void
   onDisconnComplete?(handle: number | string, reason: number): void
   /** Both ways between a device and the handle of its link. */
@@ -78,6 +79,7 @@ export interface Bleno extends EventEmitter {
 
 interface BlenoBindings extends EventEmitter {
   _state: string | null
+  readonly _sigIntHandler?: () => void
   onStateChange?(state: string): void
   readonly _hci?: BlenoHci
 }
@@ -180,6 +182,11 @@ export function silenceStates(bindings: NobleBindings | BlenoBindings): void {
     bindings._state = state
     bindings.emit('stateChange', state)
   }
+}
+
+/** The stacks end the process at Ctrl-C when they were the last to listen for it. Right after they have begun to. */
+export function leaveSignalsToTheProgram({ _sigIntHandler: handler }: NobleBindings | BlenoBindings): void {
+  if (handler !== undefined) process.removeListener('SIGINT', handler)
 }
 
 /** Why an HCI link ended, as the code of its `onClosed`. */

@@ -6,6 +6,7 @@ import {
   completedPackets,
   endCode,
   guardAgainstPeers,
+  leaveSignalsToTheProgram,
   loadBleno,
   noAdapter,
   silenceStates,
@@ -74,6 +75,7 @@ export class BlenoPeripheral {
     bleno.on('disconnect', (_address: string, handle: number) => this.#onDisconnect(handle))
     try {
       const poweredOn = awaitPoweredOn(bleno, { clock, timeoutMs: startTimeoutMs, signal })
+      leaveSignalsToTheProgram(bleno._bindings)
       this.#listenBelow(bleno)
       await poweredOn
       await bleno.setServicesAsync([this.#service(bleno)])

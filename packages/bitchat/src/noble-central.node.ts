@@ -5,6 +5,7 @@ import {
   completedPackets,
   endCode,
   guardAgainstPeers,
+  leaveSignalsToTheProgram,
   loadNoble,
   noAdapter,
   type Noble,
@@ -88,6 +89,7 @@ export class NobleCentral {
     try {
       // reading the state is what opens the socket, and it does so at once
       void noble.state
+      leaveSignalsToTheProgram(noble._bindings)
       this.#listenBelow(noble)
       await awaitPoweredOn(noble, { clock, timeoutMs: startTimeoutMs, signal })
     } catch (error) {

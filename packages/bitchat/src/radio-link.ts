@@ -77,9 +77,10 @@ export class RadioLink implements BleLink {
   attach(handler: BleLinkHandler): void {
     if (this.#handler !== undefined) throw new ArgumentError('the link is attached already')
     this.#handler = handler
+    const code = this.#endCode
     queueMicrotask(() => {
+      if (code !== undefined) return handler.onClosed(code)
       for (const packet of this.#unread.splice(0)) if (this.#endCode === undefined) handler.onPacket(packet)
-      if (this.#endCode !== undefined) handler.onClosed(this.#endCode)
     })
   }
 

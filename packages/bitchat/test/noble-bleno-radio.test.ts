@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { afterEach, describe, expect, jest, test } from '@jest/globals'
+import fc from 'fast-check'
 import { fromHex, toHex } from '@aiv/transport-api'
 import type { HciTransport, VirtualAirOptions, VirtualController } from '@aiv/ble-virtual'
 import type { NobleBlenoOptions } from '../src/noble-bleno-options.js'
@@ -349,7 +350,7 @@ describe('a stranger', () => {
     controller.handlePacket(fromHex('0106200f20002000' + '00'.repeat(9) + '0700'))
     controller.handlePacket(fromHex('010a200101'))
     station.scan()
-    return { connecting: station.radio.connect(await station.sees(7)), heard }
+    return { connecting: station.radio.connect(await station.sees(7)), heard, station }
   }
 
   test('who takes a connection and never answers is left in time', async () => {
@@ -365,6 +366,45 @@ describe('a stranger', () => {
     await expect(connecting).rejects.toMatchObject({ code: 'UNREACHABLE' })
     await until(() => ended(heard))
   })
+
+  /** Attribute PDUs: any bytes, and those that begin as one does that the stacks know. */
+  const pdu = fc
+    .tuple(
+      fc.option(fc.constantFrom(0x01, 0x02, 0x03, 0x09, 0x0b, 0x11, 0x12, 0x13, 0x16, 0x18, 0x1b, 0x1d, 0x52)),
+      fc.uint8Array({ minLength: 1, maxLength: 22 }),
+    )
+    .map(([opcode, bytes]) => toHex(opcode === null ? bytes : Uint8Array.of(opcode, ...bytes.subarray(1))))
+
+  test('whatever a central writes, the radio lives', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(pdu, { minLength: 1, maxLength: 6 }), async (pdus) => {
+        const { station, controller, write } = await stranger()
+        for (const each of pdus) write(each)
+        // what it was answered, if anything, came before
+        await new Promise((resolve) => setTimeout(resolve, 3))
+        expect(station.down).toBeUndefined()
+        controller.close()
+        await station.radio.close()
+      }),
+      { numRuns: 50 },
+    )
+  }, 30_000)
+
+  test('whatever a peripheral answers, the connect ends, and the radio lives', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(pdu, { minLength: 1, maxLength: 6 }), async (pdus) => {
+        const left = [...pdus]
+        const { connecting, station } = await impostor(() => left.shift(), { connectTimeoutMs: 30 })
+        await expect(connecting).rejects.toMatchObject({
+          code: expect.stringMatching(/TIMEOUT|UNREACHABLE/) as unknown,
+        })
+        expect(station.down).toBeUndefined()
+        closeAirs()
+        await station.radio.close()
+      }),
+      { numRuns: 50 },
+    )
+  }, 30_000)
 
   test('names of another form are not told of, unless asked for', async () => {
     const air = virtualAir()
@@ -463,6 +503,12 @@ describe('the life of a radio', () => {
     })
     for (const spy of spies) spy.mockRestore()
     expect(written).toEqual([])
+  })
+
+  test('Ctrl-C is left to the program', async () => {
+    const before = process.listenerCount('SIGINT')
+    await stations(2)
+    expect(process.listenerCount('SIGINT')).toBe(before)
   })
 
   test('options that cannot be are refused at once', () => {
