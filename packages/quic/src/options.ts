@@ -46,7 +46,7 @@ export interface QuicOptions {
   readonly maxUdpPayloadBytes?: number
   /** Connection ids of a connection: about so many changes of address can it go through. 2 to 64. @defaultValue 40 */
   readonly maxConnectionIds?: number
-  /** docs/decisions/0223-cubic-by-default.md @defaultValue 'cubic' */
+  /** docs/decisions/0223-bbr-by-default.md @defaultValue 'bbr' */
   readonly congestionControl?: CongestionControl
   /** Handshakes that are not finished. */
   readonly unvalidated?: Partial<UnvalidatedLimits>
@@ -128,7 +128,7 @@ export function verifyQuicOptions(options: QuicOptions): VerifiedQuicOptions {
   if (numbers.keepAliveMs >= numbers.idleTimeoutMs) {
     throw new ArgumentError(`idleTimeoutMs (${numbers.idleTimeoutMs}) must be above keepAliveMs`)
   }
-  const { advertise, engine, congestionControl = 'cubic' } = options
+  const { advertise, engine, congestionControl = 'bbr' } = options
   if (!['reno', 'cubic', 'bbr'].includes(congestionControl)) {
     throw new ArgumentError(`congestionControl is reno, cubic or bbr`)
   }
