@@ -178,6 +178,7 @@ test('docs/wire/bitchat-compatible.md gives the golden bytes', () => {
     ['older chat payload', golden.chat],
     ['transport message "hi", key 32 × 01, counter 1', '000000012553bcc433ba780ef2db8c8f22d68a26e73f'],
     ['id of the key of Alice in RFC 7748', '300c9c9603b92a4b'],
+    ['courier tag for it, day 20000', '7d7f39017f6762abf2388cafbd702227'],
   ] as const) {
     expect([what, rows.get(what)]).toEqual([what, bytes])
     rows.delete(what)

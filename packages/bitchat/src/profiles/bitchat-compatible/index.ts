@@ -28,3 +28,4 @@ export { type GolombSet, encodeGolombSet, decodeGolombSet } from './golomb-set.j
 export { encodeFile, decodeFile } from './file.js'
 export { type ChatMessage, encodeChatMessage, decodeChatMessage } from './chat-message.js'
 export { FrameAssembler } from './frame-assembler.js'
+export { COURIER_TAG_BYTES, courierDay, courierTag } from './courier-tag.js'
