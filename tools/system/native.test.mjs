@@ -24,7 +24,7 @@ for (const name of ['htx-codec', 'security', 'bitchat']) {
         '--json',
         `--outputFile=${results}`,
       ],
-      { cwd, env: freshEnvironment({ AIV_NATIVE_MODULES: cache }), limitMs: 300_000 },
+      { cwd, env: freshEnvironment({ AIV_NATIVE_MODULES: cache }), limitMs: 900_000 },
     )
     assert.equal(status, 0, stdout + stderr)
     const { numPassedTests, numPendingTests } = JSON.parse(readFileSync(results, 'utf8'))
