@@ -76,7 +76,8 @@ export class Assembly {
 
   /** Adds a fragment that {@link check} called new; keeps a copy. */
   add(now: Millis, { index, data }: Fragment): void {
-    this.#parts.set(index, data.slice())
+    // not slice(): that of a Buffer copies nothing
+    this.#parts.set(index, new Uint8Array(data))
     if (index < this.total - 1) this.#dataBytes = data.length
     this.bytes += Assembly.cost(data)
     this.unacknowledged++

@@ -139,7 +139,7 @@ export class Reassembler<Peer> implements ProtocolCore<ReassemblerEvent<Peer>, P
         this.#refuse(now, state, key, fragment, 'FRAGMENTS_TOO_LARGE')
         return
       }
-      assembly = new Assembly(fragment.id.slice(), fragment.total, now, maxMessageBytes)
+      assembly = new Assembly(new Uint8Array(fragment.id), fragment.total, now, maxMessageBytes)
     }
     const fate = assembly.check(fragment)
     if (fate === 'conflict' || fate === 'too-large') {

@@ -35,6 +35,20 @@ class Receiver {
   }
 }
 
+test('a receiver keeps copies: a Buffer that is used again for the next fragment spoils nothing', () => {
+  const parts = [new Uint8Array(100).fill(1), new Uint8Array(100).fill(2)]
+  const message = joinBytes(parts)
+  const tail = sha256(message).subarray(0, 8)
+  const core = new Reassembler<string>({ sha256 })
+  const shared = Buffer.alloc(200)
+  for (const [index, data] of [...parts, tail].entries()) {
+    const encoded = joinBytes(encodeFragment({ id: id(1), index, total: 3, data }))
+    shared.set(encoded)
+    core.handleInput(0, { peer: 'bob', bytes: shared.subarray(0, encoded.length) })
+  }
+  expect(core.pollEvent()).toMatchObject({ type: 'message', bytes: message })
+})
+
 describe('what a receiver refuses', () => {
   test.each([
     ['a changed total', fragment(1, 1, 4)],
