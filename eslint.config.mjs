@@ -90,7 +90,6 @@ export default tseslint.config(
       '**/*.node.ts',
       '**/system-clock.ts',
       '**/system-random.ts',
-      '**/key-store.ts',
     ],
     rules: {
       'no-restricted-globals': ['error', ...platformDoors],

@@ -6,7 +6,7 @@ export {
   type LoadIdentityOptions,
   KeyFileError,
   type KeyFileErrorCode,
-} from './key-store.js'
+} from './key-store.node.js'
 export { nodeCrypto, createNodeCrypto, type NodeCryptoOptions, type AeadFactory } from './crypto.node.js'
 export { loadNativeSodium } from './sodium-native.node.js'
 export {
