@@ -44,6 +44,9 @@ export interface HtxConnectionOwner {
 /** How long a link may take to send its last bytes and to close, in ms; then it is cut. docs/wire/htx-session.md, CLOSE. */
 export const LINK_CLOSE_TIMEOUT_MS = 2000
 
+/** What follows it runs at the end of the turn. Node's queueMicrotask() makes an AsyncResource for each call. */
+const turnEnd = Promise.resolve()
+
 const reliable: PacketInfo = Object.freeze({ delivery: 'reliable', early: false })
 
 /**
@@ -70,6 +73,8 @@ export class HtxConnection implements Connection {
   #driving = false
   #scheduled = false
   #writable = true
+  /** Whoever waited for room was told. It may be a promise that waits: nothing is written before the turn's end. */
+  #drained = false
   #reading = true
   /** The session has nothing more to say but its last bytes. */
   #closed = false
@@ -178,11 +183,12 @@ export class HtxConnection implements Connection {
     if (this.#driving || this.#scheduled) return
     this.#scheduled = true
     this.#turnAt = this.#clock.now()
-    queueMicrotask(this.#flush)
+    void turnEnd.then(this.#flush)
   }
 
   readonly #flush = (): void => {
     this.#scheduled = false
+    this.#drained = false
     this.#drive()
   }
 
@@ -193,9 +199,10 @@ export class HtxConnection implements Connection {
     this.#turnAt = now
     try {
       do this.#giveOutEvents()
-      while (this.#writeOutput(now) && this.#session.hasEvents)
+      while (!this.#drained && this.#writeOutput(now))
     } finally {
       this.#driving = false
+      if (this.#drained) this.#schedule()
       this.#settleLink()
       this.#arm()
     }
@@ -208,7 +215,10 @@ export class HtxConnection implements Connection {
       this.#held = []
       for (const event of held) this.#deliver(this.#handler, event)
     }
-    for (let event; (event = this.#session.pollEvent()) !== undefined;) {
+    while (this.#session.hasEvents) {
+      if (this.#handler !== undefined) this.#giveOutPackets(this.#handler)
+      const event = this.#session.pollEvent()
+      if (event === undefined) return
       if (event.type === 'established') {
         this.#remote = event.remote
         this.#owner.onEstablished(this)
@@ -223,6 +233,13 @@ export class HtxConnection implements Connection {
     }
   }
 
+  #giveOutPackets(handler: ConnectionHandler): void {
+    for (let bytes; (bytes = this.#session.pollPacket()) !== undefined;) {
+      // What came together with the packet that made its receiver give up is not told
+      if (!this.#aborted) handler.onPacket(bytes, reliable)
+    }
+  }
+
   #deliver(handler: ConnectionHandler, event: HtxSessionEvent): void {
     switch (event.type) {
       case 'packet':
@@ -230,6 +247,7 @@ export class HtxConnection implements Connection {
         if (this.#aborted) return
         return handler.onPacket(event.bytes, reliable)
       case 'drain':
+        this.#drained = true
         return handler.onDrain(event.lowest)
       case 'sent':
         return handler.onSent?.(event.tag)
@@ -243,16 +261,15 @@ export class HtxConnection implements Connection {
     }
   }
 
-  /** True when something was written, so that there may be more events. */
+  /** True when something was written and there are more events. */
   #writeOutput(now: Millis): boolean {
-    let wrote = false
     while (this.#writable && !this.#ended) {
       const pieces = this.#session.pollOutput(now)
-      if (pieces === undefined) break
+      if (pieces === undefined) return false
       this.#writable = this.#link.write(pieces)
-      wrote = true
+      if (this.#session.hasEvents) return true
     }
-    return wrote
+    return false
   }
 
   /** Lets the link read when somebody takes what comes, and closes it behind the last byte. */

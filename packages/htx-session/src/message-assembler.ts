@@ -1,4 +1,4 @@
-import type { ChunkSink } from '@aiv/htx-codec'
+import { type ChunkSink, unfilledBytes } from '@aiv/htx-codec'
 import type { Millis } from '@aiv/transport-api'
 import { DOUBLE_ZERO } from './double-zero.js'
 import { HtxSessionError } from './errors.js'
@@ -95,7 +95,8 @@ export class MessageAssembler implements ChunkSink {
     } else {
       this.#begin(number, total)
       if (!final) this.#reserve(total)
-      message = { bytes: new Uint8Array(total), filled: 0, filledThen: 0, lookedAt: this.#now }
+      // delivered when its chunks have filled it, or not at all
+      message = { bytes: unfilledBytes(total), filled: 0, filledThen: 0, lookedAt: this.#now }
       if (!final) this.#unfinished.set(number, message)
     }
     const after = message.filled + length

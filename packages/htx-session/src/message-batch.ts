@@ -1,9 +1,10 @@
-import { varintLength, writeVarint } from '@aiv/transport-api'
-
-/** Bytes of a batch, and the most messages of the smallest kind in it. */
-const SLAB_BYTES = 65_536
 /** Messages above this size go their own way; it has to fit the smallest frame, since a batched one is never cut. */
 export const BATCHED_MESSAGE_BYTES = 1_024
+/**
+ * Bytes of a batch, and the most messages of the smallest kind in it: so many that a full batch and one lone message
+ * before it fill a frame of 65,536 bytes, and a batch mostly goes out as it is.
+ */
+export const SLAB_BYTES = 65_536 - 24 - 16 - BATCHED_MESSAGE_BYTES - 8
 /** A chunk's key is laid out in four bytes before it is known; RFC 9000 allows the longer form. */
 export const KEY_BYTES = 4
 /**
@@ -21,32 +22,39 @@ const spare: Uint8Array[] = []
 
 /**
  * Small messages of one priority that wait together, laid out as the chunks they will be: no object for each, and they
- * go to the cipher where they lie. Only their numbers are filled in late, since more urgent messages may go before.
+ * go to the cipher where they lie. Their numbers are a guess, since more urgent messages may go before; the scheduler
+ * writes them again where it was wrong.
  */
 export class MessageBatch {
-  readonly slab: Uint8Array = spare.pop() ?? new Uint8Array(SLAB_BYTES)
+  readonly slab: Uint8Array
   /** Where the chunks begin that are not sent yet, and where they end. */
-  start = 0
-  end = 0
+  start: number
+  end: number
   /** How many these are, and their bytes without heads. */
-  messages = 0
-  messageBytes = 0
+  messages: number
+  messageBytes: number
+  /** The number that the first of them carries, the others in order after it; 0: they do not follow each other. */
+  number: number
 
-  /** False when there is no room for it. */
-  add(bytes: Uint8Array): boolean {
-    const length = bytes.length
-    const at = this.end + KEY_BYTES
-    if (at + varintLength(length) + length > SLAB_BYTES) return false
-    const bytesAt = writeVarint(this.slab, at, length)
-    this.slab.set(bytes, bytesAt)
-    this.end = bytesAt + length
-    this.messages += 1
-    this.messageBytes += length
-    return true
+  constructor() {
+    this.slab = spare.pop() ?? new Uint8Array(SLAB_BYTES)
+    this.start = 0
+    this.end = 0
+    this.messages = 0
+    this.messageBytes = 0
+    this.number = 0
   }
 
   /** Gives the slab back; nothing may refer to it any more. */
   recycle(): void {
     if (spare.length < MAX_SPARE_SLABS) spare.push(this.slab)
   }
+}
+
+/** The key of a whole message: its number × 2 + 1, as a varint of four bytes. */
+export function writeBatchKey(slab: Uint8Array, at: number, number: number): void {
+  slab[at] = 0x80 | (number >>> 23)
+  slab[at + 1] = number >>> 15
+  slab[at + 2] = number >>> 7
+  slab[at + 3] = (number << 1) | 1
 }

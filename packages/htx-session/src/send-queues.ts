@@ -1,6 +1,6 @@
 import { type Bytes, type Millis, type PerPriority, type Priority, priorities } from '@aiv/transport-api'
 import { Fifo } from './fifo.js'
-import { BATCHED_MESSAGE_BYTES, MessageBatch } from './message-batch.js'
+import { BATCHED_MESSAGE_BYTES, KEY_BYTES, MessageBatch, SLAB_BYTES, writeBatchKey } from './message-batch.js'
 
 /** What a queued message is counted for beside its bytes, so that empty ones are bounded as well. */
 export const QUEUED_MESSAGE_BYTES = 64
@@ -9,22 +9,31 @@ const SWEEP_MS = 20
 
 /** A message on its way out: one small object, whatever its size. */
 export class OutgoingMessage {
+  readonly bytes: Bytes
+  readonly length: number
+  readonly tag: number | undefined
+  readonly expiresAt: Millis
   /** 0 until its first chunk is made. */
-  number = 0
+  number: number
   /** Bytes that are in chunks already. */
-  offset = 0
+  offset: number
   /** When the last of them was made. */
-  movedAt: Millis = 0
+  movedAt: Millis
   // where `offset` is, when the message is in pieces; not private, as private fields cost at every construction
-  piece = 0
-  pieceOffset = 0
+  piece: number
+  pieceOffset: number
 
-  constructor(
-    readonly bytes: Bytes,
-    readonly length: number,
-    readonly tag: number | undefined,
-    readonly expiresAt: Millis,
-  ) {}
+  constructor(bytes: Bytes, length: number, tag: number | undefined, expiresAt: Millis) {
+    this.bytes = bytes
+    this.length = length
+    this.tag = tag
+    this.expiresAt = expiresAt
+    this.number = 0
+    this.offset = 0
+    this.movedAt = 0
+    this.piece = 0
+    this.pieceOffset = 0
+  }
 
   /** Hands the next `count` bytes to `take`, in views, and moves on. */
   advance(count: number, take: (view: Uint8Array) => void): void {
@@ -65,6 +74,8 @@ export class SendQueues {
   #expiresAt: Millis = Infinity
   #sweptAt: Millis = -Infinity
   #messages = 0
+  /** Messages that were taken and not dropped before they had a number: the next one's, if none overtakes another. */
+  #numbers = 0
   #batching = true
 
   constructor(maxQueuedBytes: number, observer: SendObserver) {
@@ -77,6 +88,12 @@ export class SendQueues {
     return this.#messages
   }
 
+  /** Of all priorities, with what each message is counted for. */
+  get bytes(): number {
+    const [emergency, high, normal, low] = this.#bytes
+    return emergency + high + normal + low
+  }
+
   has(priority: Priority): boolean {
     return this.#queues[priority].length > 0
   }
@@ -85,34 +102,60 @@ export class SendQueues {
     return [...this.#bytes]
   }
 
-  /** False, and the message is not taken, when its priority has no room; {@link pollDrain} says when it has again. */
+  /**
+   * False, and the message is not taken, when its priority has no room: say so with {@link refused}.
+   *
+   * A small message is written to the last batch here, and not by a method of that batch: this runs for every message
+   * that is sent, and code that is small enough to be inlined is compiled once for each of its callers' callers
+   * (docs/decisions/0136-hot-code-in-few-pieces.md).
+   */
   push(bytes: Bytes, length: number, priority: Priority, tag: number | undefined, expiresAt: Millis): boolean {
     const cost = length + QUEUED_MESSAGE_BYTES
     const queued = this.#bytes[priority]
-    if (queued > 0 && queued + cost > this.#maxQueuedBytes) {
-      this.#refused[priority] = true
-      this.#anyRefused = true
-      return false
-    }
+    if (queued > 0 && queued + cost > this.#maxQueuedBytes) return false
     this.#bytes[priority] = queued + cost
     this.#messages += 1
+    const number = (this.#numbers += 1)
     const queue = this.#queues[priority]
-    // a lone message is better off as it is
-    if (queue.length > 0 && length <= BATCHED_MESSAGE_BYTES && tag === undefined && expiresAt === Infinity) {
-      if (bytes instanceof Uint8Array && this.#batching) return this.#batch(queue, bytes)
+    if (
+      length > BATCHED_MESSAGE_BYTES ||
+      queue.length === 0 || // a lone message is better off as it is
+      !this.#batching ||
+      tag !== undefined ||
+      expiresAt !== Infinity ||
+      !(bytes instanceof Uint8Array)
+    ) {
+      queue.push(new OutgoingMessage(bytes, length, tag, expiresAt))
+      if (expiresAt < this.#expiresAt) this.#expiresAt = expiresAt
+      return true
     }
-    queue.push(new OutgoingMessage(bytes, length, tag, expiresAt))
-    if (expiresAt < this.#expiresAt) this.#expiresAt = expiresAt
+    let batch = queue.last()
+    if (!(batch instanceof MessageBatch) || batch.end + KEY_BYTES + 2 + length > SLAB_BYTES) {
+      batch = new MessageBatch()
+      queue.push(batch)
+    }
+    const { slab, end } = batch
+    writeBatchKey(slab, end, number)
+    let at = end + KEY_BYTES
+    // a varint, RFC 9000 section 16
+    if (length < 0x40) slab[at++] = length
+    else {
+      slab[at++] = 0x40 | (length >>> 8)
+      slab[at++] = length
+    }
+    slab.set(bytes, at)
+    batch.end = at + length
+    if (batch.messages === 0) batch.number = number
+    else if (batch.number + batch.messages !== number) batch.number = 0
+    batch.messages += 1
+    batch.messageBytes += length
     return true
   }
 
-  #batch(queue: Fifo<OutgoingMessage | MessageBatch>, bytes: Uint8Array): true {
-    const last = queue.last()
-    if (last instanceof MessageBatch && last.add(bytes)) return true
-    const batch = new MessageBatch()
-    batch.add(bytes)
-    queue.push(batch)
-    return true
+  /** {@link push} took nothing: {@link pollDrain} says when this priority has room again. */
+  refused(priority: Priority): void {
+    this.#refused[priority] = true
+    this.#anyRefused = true
   }
 
   /** No more batches: their messages would get numbers that have no room there. */
@@ -204,6 +247,7 @@ export class SendQueues {
   #forget(message: OutgoingMessage, priority: Priority, code: string): void {
     this.#bytes[priority] -= message.length - message.offset + QUEUED_MESSAGE_BYTES
     this.#messages -= 1
+    if (message.number === 0) this.#numbers -= 1
     if (message.tag !== undefined) this.#observer.onDropped(message.tag, code)
   }
 }

@@ -1,6 +1,6 @@
 import { MAX_CHUNK_HEADER_BYTES, writeChunkHeader } from '@aiv/htx-codec'
 import { type Millis, Priority, priorities, readVarint, varintLength } from '@aiv/transport-api'
-import { KEY_BYTES, LAST_BATCHED_NUMBER, MessageBatch } from './message-batch.js'
+import { KEY_BYTES, LAST_BATCHED_NUMBER, MessageBatch, writeBatchKey } from './message-batch.js'
 import { CHUNK_COST_BYTES, type SendCredit } from './flow-control.js'
 import { EMERGENCY_PLACES, MAX_UNFINISHED_BYTES, MAX_UNFINISHED_MESSAGES } from './message-assembler.js'
 import { OutgoingMessage, type SendQueues } from './send-queues.js'
@@ -9,6 +9,8 @@ import { OutgoingMessage, type SendQueues } from './send-queues.js'
 const COPIED_BYTES = 16 * 1024
 /** A message up to this size is not cut in two to fill a frame: the other side would have to put it together. */
 const UNCUT_BYTES = 16 * 1024
+/** A batch that does not fit waits for the next frame where less than this is left: a piece more costs more than that. */
+const MIN_BATCH_PART_BYTES = 4 * 1024
 /** Less than this is not worth a chunk of its own while more is to come. */
 const MIN_CHUNK_BYTES = 512
 /** With less credit than this a message that needs more waits for it. */
@@ -90,7 +92,8 @@ export class SendScheduler {
     plan.bytes = plan.messageBytes = plan.chunks = 0
     if (this.#nextNumber > LAST_BATCHED_NUMBER) this.#queues.endBatching()
     if (this.#unfinished > 0) this.#serveStarved(now)
-    for (const priority of priorities) if (this.#queues.has(priority) && !this.#serve(now, priority)) break
+    for (let priority: number = Priority.Emergency; priority <= Priority.Low; priority++)
+      if (this.#queues.has(priority as Priority) && !this.#serve(now, priority as Priority)) break
     if (plan.chunks === 0) return undefined
     this.#endPiece()
     plan.bytes = maxBytes - this.#left
@@ -115,46 +118,54 @@ export class SendScheduler {
 
   /** As many messages of a batch as fit, where they lie. `stop`: not all of them. */
   #addBatch(batch: MessageBatch, priority: Priority): 'added' | 'stop' {
-    const { slab, end } = batch
     const urgent = priority === Priority.Emergency
+    if (this.#room <= 0 && !urgent) return 'stop'
     const credit = this.#credit.available(urgent)
-    const free = urgent ? credit : Math.min(credit, this.#room)
-    const from = batch.start
-    const limit = Math.min(end, from + this.#left)
-    let at = from
-    let key = this.#nextNumber * 2 + 1
-    let messages = 0
+    const { start, end, messages, messageBytes } = batch
+    const right = batch.number === this.#nextNumber
+    const fits = end - start <= this.#left
+    if (right && fits && messageBytes + (messages - 1) * CHUNK_COST_BYTES <= credit) {
+      this.#takeFromBatch(batch, priority, end, messages, messageBytes)
+      this.#spent.push(batch)
+      return 'added'
+    }
+    if (!fits && this.#left < MIN_BATCH_PART_BYTES && this.#plan.chunks > 0) return 'stop'
+    const { slab } = batch
+    const limit = Math.min(end, start + this.#left)
+    let at = start
+    let taken = 0
     let bytes = 0
     while (at < end) {
       const length = readVarint(slab, at + KEY_BYTES)
       const next = at + KEY_BYTES + varintLength(length) + length
-      if (next > limit || bytes + messages * CHUNK_COST_BYTES + length > free) break
-      slab[at] = 0x80 | (key >>> 24)
-      slab[at + 1] = key >>> 16
-      slab[at + 2] = key >>> 8
-      slab[at + 3] = key
-      key += 2
-      messages += 1
+      if (next > limit || bytes + taken * CHUNK_COST_BYTES + length > credit) break
+      if (!right) writeBatchKey(slab, at, this.#nextNumber + taken)
+      taken += 1
       bytes += length
       at = next
     }
-    if (messages > 0) {
-      this.#endPiece()
-      this.#pieces.push(slab.subarray(from, at))
-      batch.start = at
-      batch.messages -= messages
-      batch.messageBytes -= bytes
-      this.#nextNumber += messages
-      this.#left -= at - from
-      this.#room -= bytes
-      this.#credit.use(bytes, messages)
-      this.#plan.messageBytes += bytes
-      this.#plan.chunks += messages
-      this.#queues.movedFromBatch(batch, messages, bytes, priority)
-    }
+    if (taken > 0) this.#takeFromBatch(batch, priority, at, taken, bytes)
     if (at < end) return 'stop'
     this.#spent.push(batch)
     return 'added'
+  }
+
+  #takeFromBatch(batch: MessageBatch, priority: Priority, end: number, messages: number, bytes: number): void {
+    const { start } = batch
+    this.#endPiece()
+    this.#pieces.push(batch.slab.subarray(start, end))
+    batch.start = end
+    batch.messages -= messages
+    batch.messageBytes -= bytes
+    // what stays has the numbers that follow, or none that are right
+    batch.number = batch.number === this.#nextNumber ? batch.number + messages : 0
+    this.#nextNumber += messages
+    this.#left -= end - start
+    this.#room -= bytes
+    this.#credit.use(bytes, messages)
+    this.#plan.messageBytes += bytes
+    this.#plan.chunks += messages
+    this.#queues.movedFromBatch(batch, messages, bytes, priority)
   }
 
   /** `blocked`: this message has to wait, others need not. `stop`: the frame, the credit or the link is full. */

@@ -65,7 +65,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   readonly #start: HtxSessionStart
   readonly #startedAt: Millis
   readonly #decoder: FrameDecoder
-  readonly #events = new Fifo<HtxSessionEvent>()
+  /** A packet is only its bytes here, so that thousands that wait are not twice as many objects. */
+  readonly #events = new Fifo<Exclude<HtxSessionEvent, { type: 'packet' }> | Uint8Array>()
   readonly #capabilities: Capabilities
   #handshake: SessionHandshake | undefined
   #remoteCapabilities: Capabilities | undefined
@@ -149,7 +150,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       credit: this.#receiveCredit,
       deliver: (bytes, cost) => {
         this.#heldCredit += cost
-        this.#events.push({ type: 'packet', bytes })
+        this.#events.push(bytes)
       },
     })
     this.#acks = new AckSchedule(options.ackDelayMs)
@@ -239,7 +240,9 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     const length = byteLength(packet)
     const remoteLimit = this.#remoteCapabilities?.maxMessageBytes ?? Infinity
     if (length > this.#start.options.maxMessageBytes || length > remoteLimit) return 'too-large'
-    return this.#queues.push(packet, length, priority, tag, expiresAt) ? 'accepted' : 'full'
+    if (this.#queues.push(packet, length, priority, tag, expiresAt)) return 'accepted'
+    this.#queues.refused(priority)
+    return 'full'
   }
 
   /** Withholds credit. Packets that are here already come nevertheless. */
@@ -316,12 +319,20 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   }
 
   pollEvent(): HtxSessionEvent | undefined {
-    const event = this.#events.shift()
-    if (this.#heldCredit > 0 && this.#events.length === 0) {
+    const bytes = this.pollPacket()
+    return bytes === undefined ? (this.#events.shift() as HtxSessionEvent | undefined) : { type: 'packet', bytes }
+  }
+
+  /** The packet of the next event, without an object around it; `undefined`, and nothing is taken, if it is another one. */
+  pollPacket(): Uint8Array | undefined {
+    const events = this.#events
+    if (!(events.peek() instanceof Uint8Array)) return undefined
+    const bytes = events.shift() as Uint8Array
+    if (events.length === 0) {
       this.#receiveCredit.release(this.#heldCredit)
       this.#heldCredit = 0
     }
-    return event
+    return bytes
   }
 
   nextTimeout(): Millis | undefined {
@@ -380,6 +391,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     const limit = this.#start.options.maxOutputBytes
     for (let bytes = 0; bytes < limit;) {
       const frameBytes = this.#rate.frameBytes(this.#maxPlainBytes + FRAME_OVERHEAD + AEAD_TAG_BYTES)
+      // the rest that fills no frame goes with what is sent meanwhile, or at the next poll
+      if (bytes > 0 && this.#queues.bytes < frameBytes) break
       const room = this.#rate.maxInFlightBytes() - this.#rate.inFlightBytes
       const plan = this.#scheduler.fill(now, frameBytes - FRAME_OVERHEAD - AEAD_TAG_BYTES, room)
       if (plan === undefined) break
@@ -394,11 +407,14 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       if (plan.messageBytes > 0) this.#keepAlive.unacknowledged(now)
       this.#rate.onSent(now, plan.messageBytes)
       this.#limiter.earn(plan.messageBytes)
+      // Whoever waited for room is asked before the rest goes: what comes then fills the frame
+      const lowest = this.#queues.pollDrain()
+      if (lowest === undefined) continue
+      this.#events.push({ type: 'drain', lowest })
+      break
     }
     this.#scheduler.release()
     if (this.#queues.messages === 0) this.#rate.onIdle()
-    const lowest = this.#queues.pollDrain()
-    if (lowest !== undefined) this.#events.push({ type: 'drain', lowest })
   }
 
   /** Seals one frame, after a KEY_UPDATE where the key has done its work; returns its size. */

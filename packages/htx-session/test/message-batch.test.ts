@@ -1,18 +1,22 @@
 import { describe, expect, test } from '@jest/globals'
-import { BATCHED_MESSAGE_BYTES, KEY_BYTES, LAST_BATCHED_NUMBER, MessageBatch } from '../src/message-batch.js'
+import { BATCHED_MESSAGE_BYTES, KEY_BYTES, LAST_BATCHED_NUMBER, MessageBatch, SLAB_BYTES } from '../src/message-batch.js'
 import { MIN_FRAME_BYTES } from '../src/delivery-rate.js'
 import { SendQueues } from '../src/send-queues.js'
 import { SessionPair, filled } from './session-pair.js'
 
 describe('small messages that wait together', () => {
   test('are laid out until the slab is full', () => {
-    const batch = new MessageBatch()
-    let count = 0
-    while (batch.add(filled(1_000))) count += 1
-    expect(count).toBe(Math.floor(65_536 / (1_000 + KEY_BYTES + 2)))
-    expect(batch.messages).toBe(count)
-    expect(batch.messageBytes).toBe(count * 1_000)
-    batch.recycle()
+    const queues = new SendQueues(2 ** 20, { onSent: () => undefined, onDropped: () => undefined })
+    const most = Math.floor(SLAB_BYTES / (1_000 + KEY_BYTES + 2))
+    // the first one is alone when it comes, and stays so
+    for (let i = 0; i < 1 + most + 1; i++) queues.push(filled(1_000), 1_000, 2, undefined, Infinity)
+    queues.finished(1_000, 2)
+    const batch = queues.peek(0, 2) as MessageBatch
+    expect(batch.messages).toBe(most)
+    expect(batch.messageBytes).toBe(most * 1_000)
+    expect(batch.number).toBe(2)
+    queues.movedFromBatch(Object.assign(batch, { messages: 0 }), most, most * 1_000, 2)
+    expect(queues.peek(0, 2)).toMatchObject({ messages: 1, number: 2 + most })
   })
 
   test('fit the smallest frame, each of them', () => {

@@ -72,10 +72,14 @@ export function readVarint(source: Uint8Array, offset: number): number {
   const length = 1 << (first >>> 6)
   if (offset + length > source.length) return -1
   if (length === 1) return first
-  const at = (index: number): number => source[offset + index] as number
-  if (length === 2) return ((first & 0x3f) << 8) | at(1)
-  const head = ((first & 0x3f) << 24) | (at(1) << 16) | (at(2) << 8) | at(3)
+  if (length === 2) return ((first & 0x3f) << 8) | (source[offset + 1] as number)
+  const head = readUint32(source, offset) & 0x3fffffff
   if (length === 4) return head
-  const value = head * 0x100000000 + (((at(4) << 24) | (at(5) << 16) | (at(6) << 8) | at(7)) >>> 0)
+  const value = head * 0x100000000 + readUint32(source, offset + 4)
   return value > MAX_VARINT ? -1 : value
+}
+
+function readUint32(source: Uint8Array, at: number): number {
+  const high = ((source[at] as number) << 24) | ((source[at + 1] as number) << 16)
+  return (high | ((source[at + 2] as number) << 8) | (source[at + 3] as number)) >>> 0
 }
