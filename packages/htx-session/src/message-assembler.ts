@@ -43,6 +43,8 @@ export class MessageAssembler implements ChunkSink {
   #messageBytes = 0
   #chunks = 0
   #now: Millis = DOUBLE_ZERO
+  /** When the progress of the oldest unfinished message is looked at, or of one that is finished meanwhile. */
+  #checkAt: Millis = Infinity
   // the chunk in hand, between onChunkStart and onChunkEnd
   #current: Unfinished | undefined
   #currentNumber = 0
@@ -97,7 +99,7 @@ export class MessageAssembler implements ChunkSink {
       if (!final) this.#reserve(total)
       // delivered when its chunks have filled it, or not at all
       message = { bytes: unfilledBytes(total), filled: 0, filledThen: 0, lookedAt: this.#now }
-      if (!final) this.#unfinished.set(number, message)
+      if (!final) this.#watch(number, message)
     }
     const after = message.filled + length
     if (final ? after !== message.bytes.length : after >= message.bytes.length)
@@ -122,6 +124,7 @@ export class MessageAssembler implements ChunkSink {
     if (!this.#currentFinal) return
     if (!this.#currentWhole) {
       this.#unfinished.delete(this.#currentNumber)
+      if (this.#unfinished.size === 0) this.#checkAt = Infinity
       this.#release(message.bytes.length)
     }
     this.#deliver(message.bytes, this.#currentWhole ? message.bytes.length + CHUNK_COST_BYTES : 0)
@@ -134,21 +137,21 @@ export class MessageAssembler implements ChunkSink {
 
   /** When {@link checkProgress} has to look next; `Infinity`: nothing is unfinished. */
   nextCheckAt(): Millis {
-    if (this.#unfinished.size === 0 || this.#options.minProgressBytesPerSecond === 0) return Infinity
-    let earliest = Infinity
-    for (const { lookedAt } of this.#unfinished.values()) earliest = Math.min(earliest, lookedAt)
-    return earliest + this.#options.progressWindowMs
+    return this.#checkAt
   }
 
   /** True when an unfinished message has brought too little since it was looked at last. */
   checkProgress(now: Millis): boolean {
     const { minProgressBytesPerSecond, progressWindowMs } = this.#options
     const wanted = (minProgressBytesPerSecond * progressWindowMs) / 1_000
+    this.#checkAt = Infinity
     for (const message of this.#unfinished.values()) {
-      if (now < message.lookedAt + progressWindowMs) continue
-      if (message.filled - message.filledThen < wanted) return true
-      message.filledThen = message.filled
-      message.lookedAt = now
+      if (now >= message.lookedAt + progressWindowMs) {
+        if (message.filled - message.filledThen < wanted) return true
+        message.filledThen = message.filled
+        message.lookedAt = now
+      }
+      this.#checkAt = Math.min(this.#checkAt, message.lookedAt + progressWindowMs)
     }
     return false
   }
@@ -164,8 +167,15 @@ export class MessageAssembler implements ChunkSink {
   /** Gives everything back; the session is over. */
   clear(): void {
     this.#unfinished.clear()
+    this.#checkAt = Infinity
     this.#current = undefined
     this.#release(this.#reservedBytes)
+  }
+
+  #watch(number: number, message: Unfinished): void {
+    const { minProgressBytesPerSecond, progressWindowMs } = this.#options
+    this.#unfinished.set(number, message)
+    if (minProgressBytesPerSecond > 0) this.#checkAt = Math.min(this.#checkAt, message.lookedAt + progressWindowMs)
   }
 
   #begin(number: number, length: number): void {

@@ -196,18 +196,18 @@ export class SendQueues {
   /** The lowest priority that, like all above it, has room again after one of them had none; else `undefined`. */
   pollDrain(): Priority | undefined {
     if (!this.#anyRefused) return undefined
-    let lowest: Priority | undefined
+    let lowest = -1
     let waiting = false
-    for (const priority of priorities) {
-      const refused = this.#refused[priority]
-      if (this.#bytes[priority] > this.#maxQueuedBytes / (refused ? 2 : 1)) break
+    for (let priority = 0; priority < 4; priority++) {
+      const refused = this.#refused[priority as Priority]
+      if (this.#bytes[priority as Priority] > this.#maxQueuedBytes / (refused ? 2 : 1)) break
       waiting ||= refused
       if (waiting) lowest = priority
     }
-    if (lowest === undefined) return undefined
-    for (const priority of priorities) if (priority <= lowest) this.#refused[priority] = false
+    if (lowest < 0) return undefined
+    for (let priority = 0; priority <= lowest; priority++) this.#refused[priority as Priority] = false
     this.#anyRefused = this.#refused.includes(true)
-    return lowest
+    return lowest as Priority
   }
 
   /** When {@link dropExpired} has something to do, at the earliest. */

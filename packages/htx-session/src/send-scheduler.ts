@@ -1,5 +1,5 @@
-import { MAX_CHUNK_HEADER_BYTES, writeChunkHeader } from '@aiv/htx-codec'
-import { type Millis, Priority, priorities, readVarint, varintLength } from '@aiv/transport-api'
+import { MAX_CHUNK_HEADER_BYTES } from '@aiv/htx-codec'
+import { type Millis, Priority, priorities, readVarint, varintLength, writeVarint } from '@aiv/transport-api'
 import { KEY_BYTES, LAST_BATCHED_NUMBER, MessageBatch, writeBatchKey } from './message-batch.js'
 import { CHUNK_COST_BYTES, type SendCredit } from './flow-control.js'
 import { EMERGENCY_PLACES, MAX_UNFINISHED_BYTES, MAX_UNFINISHED_MESSAGES } from './message-assembler.js'
@@ -207,7 +207,10 @@ export class SendScheduler {
 
   #write(message: OutgoingMessage, number: number, final: boolean, size: number, total: number | undefined): void {
     const start = this.#at
-    this.#at = writeChunkHeader(this.#scratch, start, { number, final, length: size, total })
+    // the head of a chunk as writeChunkHeader() lays it out, without an object for it
+    this.#at = writeVarint(this.#scratch, start, number * 2 + (final ? 1 : 0))
+    this.#at = writeVarint(this.#scratch, this.#at, size)
+    if (total !== undefined) this.#at = writeVarint(this.#scratch, this.#at, total)
     this.#left -= this.#at - start + size
     if (size <= COPIED_BYTES) message.advance(size, this.#copy)
     else {

@@ -100,6 +100,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   #heldCredit = 0
   #paused = false
   #limited = false
+  /** A frame that is not DATA came since the limiter was asked. */
+  #talked = false
   #pong: Uint8Array | undefined
 
   // the frame that arrives in pieces
@@ -186,10 +188,14 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     // behind a CLOSE there is nothing to read, not even frames
     if (this.#deaf()) return
     this.#assembler.setTime(now)
-    this.#guard(() => this.#decoder.push(bytes, this.#sink))
+    try {
+      this.#decoder.push(bytes, this.#sink)
+    } catch (error) {
+      this.#onFault(error)
+    }
     if (this.#isClosed()) return
     this.#acks.onReceived(now, this.#assembler.messageBytes)
-    this.#checkLimiter(now)
+    if (this.#talked || this.#limited) this.#checkLimiter(now)
   }
 
   /** The byte stream ended or broke. Without a sealed CLOSE before, that is an abort. */
@@ -389,24 +395,26 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   #sealMessages(now: Millis, out: Uint8Array[]): void {
     const limit = this.#start.options.maxOutputBytes
+    const frameBytes = this.#rate.frameBytes(this.#maxPlainBytes + FRAME_OVERHEAD + AEAD_TAG_BYTES)
+    const plainBytes = frameBytes - FRAME_OVERHEAD - AEAD_TAG_BYTES
+    let room = this.#rate.maxInFlightBytes() - this.#rate.inFlightBytes
+    let sent = 0
     for (let bytes = 0; bytes < limit;) {
-      const frameBytes = this.#rate.frameBytes(this.#maxPlainBytes + FRAME_OVERHEAD + AEAD_TAG_BYTES)
       // the rest that fills no frame goes with what is sent meanwhile, or at the next poll
       if (bytes > 0 && this.#queues.bytes < frameBytes) break
-      const room = this.#rate.maxInFlightBytes() - this.#rate.inFlightBytes
-      const plan = this.#scheduler.fill(now, frameBytes - FRAME_OVERHEAD - AEAD_TAG_BYTES, room)
+      const plan = this.#scheduler.fill(now, plainBytes, room)
       if (plan === undefined) break
-      const [first = EMPTY] = plan.pieces
-      const plain = plan.pieces.length === 1 ? first : plan.pieces
+      const { pieces, chunks, messageBytes } = plan
+      const plain = pieces.length === 1 ? (pieces[0] as Uint8Array) : pieces
       const packed =
-        plan.chunks === 1 && this.#compression.allowed ? this.#compression.compress(plain, plan.bytes) : undefined
+        chunks === 1 && this.#compression.allowed ? this.#compression.compress(plain, plan.bytes) : undefined
       bytes +=
         packed === undefined
           ? this.#seal(FrameType.Data, plain, plan.bytes, out)
           : this.#seal(FrameType.Data, packed, packed.length, out, FrameFlag.Compressed)
-      if (plan.messageBytes > 0) this.#keepAlive.unacknowledged(now)
-      this.#rate.onSent(now, plan.messageBytes)
-      this.#limiter.earn(plan.messageBytes)
+      this.#rate.onSent(now, messageBytes)
+      room -= messageBytes
+      sent += messageBytes
       // Whoever waited for room is asked before the rest goes: what comes then fills the frame
       const lowest = this.#queues.pollDrain()
       if (lowest === undefined) continue
@@ -414,6 +422,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       break
     }
     this.#scheduler.release()
+    if (sent > 0) this.#keepAlive.unacknowledged(now)
+    this.#limiter.earn(sent)
     if (this.#queues.messages === 0) this.#rate.onIdle()
   }
 
@@ -568,6 +578,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       this.#limiter.earn(wireBytes)
       return this.#onData((flags & FrameFlag.Compressed) === 0 ? plain : this.#compression.decompress(joinBytes(plain)))
     }
+    this.#talked = true
     this.#limiter.take(wireBytes + FRAME_OVERHEAD)
     if ((flags & FrameFlag.Compressed) !== 0)
       throw new HtxSessionError('MALFORMED', `a compressed frame of type ${type}: only DATA may be`)
@@ -635,15 +646,11 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   // ---- the end
 
-  /** Runs what reads the other side's bytes: its mistakes end the session, ours are thrown. */
-  #guard(read: () => void): void {
-    try {
-      read()
-    } catch (error) {
-      if (!isAivError(error) || error instanceof ArgumentError) throw error
-      // what came in one read with the CLOSE and is no frame: the end has been told
-      if (!this.#deaf()) this.#fail(error)
-    }
+  /** What came up while the other side's bytes were read: its mistakes end the session, ours are thrown. */
+  #onFault(error: unknown): void {
+    if (!isAivError(error) || error instanceof ArgumentError) throw error
+    // what came in one read with the CLOSE and is no frame: the end has been told
+    if (!this.#deaf()) this.#fail(error)
   }
 
   /** Ends the session with a CLOSE that says why. */
@@ -691,6 +698,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   }
 
   #checkLimiter(now: Millis): void {
+    this.#talked = false
     this.#limiter.refill(now)
     this.#limited = this.#limiter.exhausted
   }
