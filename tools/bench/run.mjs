@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { makeCertificates } from './certificates.mjs'
 import { compare } from './compare.mjs'
 import { compareWithPeers, havePeers } from './peers.mjs'
-import { haveSodium } from './sodium.mjs'
+import { haveNative } from './native.mjs'
 import { defaults, figures } from './work.mjs'
 
 const help = `npm run bench -- [options]
@@ -125,10 +125,16 @@ async function runComparison() {
   })
 }
 
+/** Adapters that need an optional native package, by its name in native.mjs. */
+const accelerated = { 'htx-sodium.mjs': 'sodium', 'htx-crc32.mjs': 'crc32' }
+
 /** Ours, without the yardstick. */
 function adapterNames(folder) {
   return readdirSync(folder)
-    .filter((name) => name.endsWith('.mjs') && name !== 'tls.mjs' && (name !== 'htx-sodium.mjs' || haveSodium()))
+    .filter(
+      (name) =>
+        name.endsWith('.mjs') && name !== 'tls.mjs' && (!(name in accelerated) || haveNative(accelerated[name])),
+    )
     .map((name) => name.replace(/\.mjs$/, ''))
     .sort()
 }

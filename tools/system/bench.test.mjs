@@ -13,7 +13,7 @@ test('every benchmark gives figures', async () => {
   assert.ok(micro.length > 0)
   for (const { group, name, value } of micro) assert.ok(value > 0, `${group}: ${name}`)
   const adapters = new Set(comparison.map(({ name }) => name))
-  assert.deepEqual([...adapters].sort(), ['htx', 'htx-sodium', 'node', 'quic', 'tls', 'websocket'])
+  assert.deepEqual([...adapters].sort(), ['htx', 'htx-crc32', 'htx-sodium', 'node', 'quic', 'tls', 'websocket'])
   for (const { test: measured, name, value, errors } of comparison) {
     assert.deepEqual(errors, [], `${measured} ${name}`)
     assert.ok(value > 0, `${measured} ${name}`)

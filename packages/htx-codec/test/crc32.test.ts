@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { crc32, portableCrc32 } from '../src/index.js'
-import { crc32 as browserCrc32 } from '../src/index.browser.js'
+import { crc32, loadNativeCrc32, portableCrc32 } from '../src/index.js'
+import { crc32 as browserCrc32, loadNativeCrc32 as loadInBrowser } from '../src/index.browser.js'
 
 const check = new TextEncoder().encode('123456789')
 
@@ -37,6 +37,36 @@ describe.each([
         },
       ),
     )
+  })
+})
+
+describe('native CRC-32', () => {
+  test('is undefined where it cannot be loaded, is something else, or sums otherwise', async () => {
+    expect(await loadNativeCrc32(() => Promise.reject(new Error('not installed')))).toBeUndefined()
+    expect(await loadNativeCrc32(() => Promise.resolve(undefined))).toBeUndefined()
+    expect(await loadNativeCrc32(() => Promise.resolve({ crc32: 1 }))).toBeUndefined()
+    expect(await loadNativeCrc32(() => Promise.resolve({ crc32: () => 1 }))).toBeUndefined()
+    const throwing = () => {
+      throw new Error('no')
+    }
+    expect(await loadNativeCrc32(() => Promise.resolve({ crc32: throwing }))).toBeUndefined()
+  })
+
+  test('is asked for large inputs and not for small ones', async () => {
+    const lengths: number[] = []
+    const counting = (bytes: Uint8Array, seed = 0) => {
+      lengths.push(bytes.length)
+      return portableCrc32(bytes, seed)
+    }
+    const sum = await loadNativeCrc32(() => Promise.resolve({ default: { crc32: counting } }))
+    const bytes = Uint8Array.from({ length: 1_000 }, (_, i) => i)
+    expect(sum?.(bytes, 5)).toBe(portableCrc32(bytes, 5))
+    expect(sum?.(bytes.subarray(0, 100))).toBe(portableCrc32(bytes.subarray(0, 100)))
+    expect(lengths).toEqual([9, 1_000])
+  })
+
+  test('is undefined in a browser', async () => {
+    expect(await loadInBrowser()).toBeUndefined()
   })
 })
 

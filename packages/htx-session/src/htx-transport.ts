@@ -323,6 +323,7 @@ export class HtxTransport implements Transport {
       options,
       budget: this.#budget,
       compressor: this.#options.compressor,
+      crc32: this.#options.crc32,
     })
     const path: Path = Object.freeze({
       hops: 1,

@@ -1,11 +1,12 @@
 import {
   AEAD_TAG_BYTES,
+  type Crc32,
   FRAME_OVERHEAD,
   FrameFlag,
   type FrameHeader,
   HEADER_BYTES,
   TRAILER_BYTES,
-  crc32,
+  crc32 as platformCrc32,
   writeFrameHeader,
   writeFrameTrailer,
 } from '@aiv/htx-codec'
@@ -65,13 +66,15 @@ const HEAD_PLAIN_BYTES = 512
 
 /** {@link RecordSealer} over any {@link AeadKey}. */
 export class AeadRecordSealer implements RecordSealer {
+  readonly #crc32: Crc32
   #key: AeadKey
   #bytes = 0
   /** Sequence number of the last frame sealed under this key, which is also how many there were. */
   #sequence = 0
 
-  constructor(key: AeadKey) {
+  constructor(key: AeadKey, crc32: Crc32 = platformCrc32) {
     this.#key = key
+    this.#crc32 = crc32
   }
 
   get frames(): number {
@@ -109,7 +112,7 @@ export class AeadRecordSealer implements RecordSealer {
       frame.set(piece, at)
       at += piece.length
     }
-    writeFrameTrailer(frame, end, crc32(frame.subarray(0, end)))
+    writeFrameTrailer(frame, end, this.#crc32(frame.subarray(0, end)))
   }
 
   /** Pieces as the cipher gave them, and two small buffers before and after: nothing large is copied. */
@@ -130,6 +133,7 @@ export class AeadRecordSealer implements RecordSealer {
       if (part.length < piece.length) pieces[next] = piece.subarray(part.length)
       else next++
     }
+    const crc32 = this.#crc32
     let crc = crc32(head)
     const last = pieces.length - 1
     for (; next < last; next++) {

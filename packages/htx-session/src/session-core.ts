@@ -6,7 +6,7 @@ import {
   type FrameHeader,
   type FrameSink,
   FrameType,
-  crc32,
+  crc32 as platformCrc32,
   encodeFrame,
   readChunks,
 } from '@aiv/htx-codec'
@@ -125,7 +125,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   #sentBytes = 0
 
   constructor(now: Millis, start: HtxSessionStart) {
-    const { options, role, secure, expected, remoteStatic, budget, compressor } = start
+    const { options, role, secure, expected, remoteStatic, budget, compressor, crc32 = platformCrc32 } = start
     this.#start = start
     this.#startedAt = now
     this.#now = now
@@ -557,7 +557,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     const { session, pattern, suite, remoteCapabilities, fault } = established
     const { maxFrameBytes } = this.#start.options
     this.#handshake = undefined
-    this.#sealer = new AeadRecordSealer(session.sending)
+    this.#sealer = new AeadRecordSealer(session.sending, this.#start.crc32)
     this.#opener = new AeadRecordOpener(session.receiving)
     this.#keySince = this.#now
     this.#unconfirmed = this.#start.role === 'initiator'

@@ -1,3 +1,4 @@
+import type { Crc32 } from '@aiv/htx-codec'
 import type {
   AivError,
   CipherSuite,
@@ -57,4 +58,6 @@ export interface HtxSessionStart {
   readonly budget: ReassemblyBudget
   /** LZ4, used only where `options.compression` allows it and the other side has it. */
   readonly compressor: Compressor | undefined
+  /** What sums up frames. @defaultValue the fastest that the platform has */
+  readonly crc32?: Crc32 | undefined
 }

@@ -1,3 +1,4 @@
+import type { Crc32 } from '@aiv/htx-codec'
 import { ArgumentError, type Compressor } from '@aiv/transport-api'
 import { type HalfOpenLimits, verifyHalfOpenLimits } from './half-open-table.js'
 import { type HtxSessionOptions, htxSessionOptions, type VerifiedHtxSessionOptions } from './options.js'
@@ -24,6 +25,8 @@ export interface HtxTransportOptions {
   readonly reassemblyBudget?: ReassemblyBudget
   /** LZ4, for sessions whose options allow `compression`. */
   readonly compressor?: Compressor
+  /** What sums up frames: `loadNativeCrc32()` of `@aiv/htx-codec`. @defaultValue the fastest that the platform has */
+  readonly crc32?: Crc32
 }
 
 /** {@link HtxTransportOptions} with every default filled in and every range checked. */
@@ -33,6 +36,7 @@ export interface VerifiedHtxTransportOptions {
   readonly knownHosts: number
   readonly halfOpen: HalfOpenLimits
   readonly compressor: Compressor | undefined
+  readonly crc32: Crc32 | undefined
   /**
    * The options of a new session. `heartbeatIntervalMs`: what the resource policy asks for; never so rare that a side
    * with the same idle timeout would give up on us.
@@ -42,7 +46,7 @@ export interface VerifiedHtxTransportOptions {
 
 /** @throws ArgumentError on a value out of its range. */
 export function verifyHtxTransportOptions(options: HtxTransportOptions): VerifiedHtxTransportOptions {
-  const { dialTimeoutMs = 10_000, maxConnections = 10_240, knownHosts = 4096, compressor } = options
+  const { dialTimeoutMs = 10_000, maxConnections = 10_240, knownHosts = 4096, compressor, crc32 } = options
   count('dialTimeoutMs', dialTimeoutMs, 600_000)
   count('maxConnections', maxConnections, 1_000_000)
   count('knownHosts', knownHosts, 1_000_000)
@@ -54,6 +58,7 @@ export function verifyHtxTransportOptions(options: HtxTransportOptions): Verifie
     knownHosts,
     halfOpen: verifyHalfOpenLimits(options.halfOpen),
     compressor,
+    crc32,
     session: (heartbeatIntervalMs = usual.keepAliveMs) => {
       if (heartbeatIntervalMs !== latest.heartbeatIntervalMs) {
         const keepAliveMs = Math.max(10, Math.min(heartbeatIntervalMs, (usual.idleTimeoutMs * 2) / 3))

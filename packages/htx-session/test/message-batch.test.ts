@@ -1,5 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
-import { BATCHED_MESSAGE_BYTES, KEY_BYTES, LAST_BATCHED_NUMBER, MessageBatch, SLAB_BYTES } from '../src/message-batch.js'
+import {
+  BATCHED_MESSAGE_BYTES,
+  KEY_BYTES,
+  LAST_BATCHED_NUMBER,
+  MessageBatch,
+  SLAB_BYTES,
+} from '../src/message-batch.js'
 import { MIN_FRAME_BYTES } from '../src/delivery-rate.js'
 import { SendQueues } from '../src/send-queues.js'
 import { SessionPair, filled } from './session-pair.js'
