@@ -1,3 +1,5 @@
+import { type Millis, readVarint, varintLength } from '@aiv/transport-api'
+
 /** Messages above this size go their own way; it has to fit the smallest frame, since a batched one is never cut. */
 export const BATCHED_MESSAGE_BYTES = 1_024
 /**
@@ -35,6 +37,13 @@ export class MessageBatch {
   messageBytes: number
   /** The number that the first of them carries, the others in order after it; 0: they do not follow each other. */
   number: number
+  /** How many went out before these. */
+  taken: number
+  /** Where some are tagged or expire: by their place since the batch was begun, with holes. */
+  tags: number[] | undefined
+  deadlines: Millis[] | undefined
+  /** The earliest of the deadlines. */
+  expiresAt: Millis
 
   constructor() {
     this.slab = spare.pop() ?? new Uint8Array(SLAB_BYTES)
@@ -43,6 +52,22 @@ export class MessageBatch {
     this.messages = 0
     this.messageBytes = 0
     this.number = 0
+    this.taken = 0
+    this.tags = undefined
+    this.deadlines = undefined
+    this.expiresAt = Infinity
+  }
+
+  /** Those that are not sent yet, as copies. */
+  *each(): Generator<{ readonly bytes: Uint8Array; readonly tag: number | undefined; readonly expiresAt: Millis }> {
+    let at = this.start
+    for (let place = this.taken; at < this.end; place++) {
+      const length = readVarint(this.slab, at + KEY_BYTES)
+      const bytesAt = at + KEY_BYTES + varintLength(length)
+      at = bytesAt + length
+      const expiresAt = this.deadlines?.[place] ?? Infinity
+      yield { bytes: this.slab.slice(bytesAt, at), tag: this.tags?.[place], expiresAt }
+    }
   }
 
   /** Gives the slab back; nothing may refer to it any more. */

@@ -117,16 +117,10 @@ export class SendQueues {
     this.#messages += 1
     const number = (this.#numbers += 1)
     const queue = this.#queues[priority]
-    if (
-      length > BATCHED_MESSAGE_BYTES ||
-      queue.length === 0 || // a lone message is better off as it is
-      !this.#batching ||
-      tag !== undefined ||
-      expiresAt !== Infinity ||
-      !(bytes instanceof Uint8Array)
-    ) {
+    if (expiresAt < this.#expiresAt) this.#expiresAt = expiresAt
+    // a lone message is better off as it is
+    if (length > BATCHED_MESSAGE_BYTES || queue.length === 0 || !this.#batching) {
       queue.push(new OutgoingMessage(bytes, length, tag, expiresAt))
-      if (expiresAt < this.#expiresAt) this.#expiresAt = expiresAt
       return true
     }
     let batch = queue.last()
@@ -143,8 +137,20 @@ export class SendQueues {
       slab[at++] = 0x40 | (length >>> 8)
       slab[at++] = length
     }
-    slab.set(bytes, at)
     batch.end = at + length
+    if (bytes instanceof Uint8Array) slab.set(bytes, at)
+    else
+      for (let i = 0; i < bytes.length; i++) {
+        const piece = bytes[i] as Uint8Array
+        slab.set(piece, at)
+        at += piece.length
+      }
+    const place = batch.taken + batch.messages
+    if (tag !== undefined) (batch.tags ??= [])[place] = tag
+    if (expiresAt !== Infinity) {
+      ;(batch.deadlines ??= [])[place] = expiresAt
+      if (expiresAt < batch.expiresAt) batch.expiresAt = expiresAt
+    }
     if (batch.messages === 0) batch.number = number
     else if (batch.number + batch.messages !== number) batch.number = 0
     batch.messages += 1
@@ -166,17 +172,40 @@ export class SendQueues {
   /** What is next at this priority; messages that expired before their first chunk are dropped on the way. */
   peek(now: Millis, priority: Priority): OutgoingMessage | MessageBatch | undefined {
     const queue = this.#queues[priority]
-    for (let message; (message = queue.peek()) !== undefined; queue.shift()) {
-      if (message instanceof MessageBatch || message.expiresAt > now || message.number !== 0) return message
-      this.#forget(message, priority, 'EXPIRED')
+    for (let message; (message = queue.peek()) !== undefined;) {
+      if (message.expiresAt > now) return message
+      if (message instanceof MessageBatch) this.#dissolve(now, priority)
+      else if (message.number !== 0) return message
+      else {
+        queue.shift()
+        this.#forget(message, priority, 'EXPIRED')
+      }
     }
     return undefined
+  }
+
+  /** Batches with a message that expired become single ones again, in the same places. */
+  #dissolve(now: Millis, priority: Priority): void {
+    const queue = this.#queues[priority]
+    for (let left = queue.length; left > 0; left--) {
+      const message = queue.shift() as OutgoingMessage | MessageBatch
+      if (message instanceof MessageBatch && message.expiresAt <= now)
+        for (const { bytes, tag, expiresAt } of message.each())
+          queue.push(new OutgoingMessage(bytes, bytes.length, tag, expiresAt))
+      else queue.push(message)
+    }
   }
 
   /** So many messages of the first batch went into a frame, all of it perhaps. */
   movedFromBatch(batch: MessageBatch, messages: number, bytes: number, priority: Priority): void {
     this.#bytes[priority] -= bytes + messages * QUEUED_MESSAGE_BYTES
     this.#messages -= messages
+    const { tags, taken } = batch
+    if (tags !== undefined)
+      for (let place = taken - messages; place < taken; place++) {
+        const tag = tags[place]
+        if (tag !== undefined) this.#observer.onSent(tag)
+      }
     if (batch.messages === 0) this.#queues[priority].shift()
   }
 
@@ -220,8 +249,12 @@ export class SendQueues {
     this.#sweptAt = now
     let next = Infinity
     for (const priority of priorities) {
+      this.#dissolve(now, priority)
       this.#queues[priority].remove((message) => {
-        if (message instanceof MessageBatch) return false
+        if (message instanceof MessageBatch) {
+          next = Math.min(next, message.expiresAt)
+          return false
+        }
         const expired = message.expiresAt <= now && message.number === 0
         if (expired) this.#forget(message, priority, 'EXPIRED')
         else if (message.number === 0) next = Math.min(next, message.expiresAt)
@@ -236,8 +269,11 @@ export class SendQueues {
     for (const priority of priorities) {
       const queue = this.#queues[priority]
       for (let message; (message = queue.shift()) !== undefined;) {
-        if (message instanceof MessageBatch) message.recycle()
-        else this.#forget(message, priority, code)
+        if (!(message instanceof MessageBatch)) this.#forget(message, priority, code)
+        else {
+          for (const { tag } of message.each()) if (tag !== undefined) this.#observer.onDropped(tag, code)
+          message.recycle()
+        }
       }
       this.#bytes[priority] = 0
     }

@@ -156,6 +156,7 @@ export class SendScheduler {
     this.#pieces.push(batch.slab.subarray(start, end))
     batch.start = end
     batch.messages -= messages
+    batch.taken += messages
     batch.messageBytes -= bytes
     // what stays has the numbers that follow, or none that are right
     batch.number = batch.number === this.#nextNumber ? batch.number + messages : 0

@@ -65,8 +65,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   readonly #start: HtxSessionStart
   readonly #startedAt: Millis
   readonly #decoder: FrameDecoder
-  /** A packet is only its bytes here, so that thousands that wait are not twice as many objects. */
-  readonly #events = new Fifo<Exclude<HtxSessionEvent, { type: 'packet' }> | Uint8Array>()
+  /** A packet is only its bytes here and a tag that was sent its number: thousands may wait, and most are these. */
+  readonly #events = new Fifo<HtxSessionEvent | Uint8Array | number>()
   readonly #capabilities: Capabilities
   #handshake: SessionHandshake | undefined
   #remoteCapabilities: Capabilities | undefined
@@ -140,7 +140,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     }
     this.#receiveCredit = new ReceiveCredit(now, options.maxWindowBytes)
     this.#queues = new SendQueues(options.maxQueuedBytes, {
-      onSent: (tag) => this.#events.push({ type: 'sent', tag }),
+      onSent: (tag) => this.#events.push(tag),
       onDropped: (tag, code) => this.#events.push({ type: 'dropped', tag, code }),
     })
     this.#scheduler = new SendScheduler(this.#queues, this.#sendCredit)
@@ -326,7 +326,9 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   pollEvent(): HtxSessionEvent | undefined {
     const bytes = this.pollPacket()
-    return bytes === undefined ? (this.#events.shift() as HtxSessionEvent | undefined) : { type: 'packet', bytes }
+    if (bytes !== undefined) return { type: 'packet', bytes }
+    const event = this.#events.shift() as HtxSessionEvent | number | undefined
+    return typeof event === 'number' ? { type: 'sent', tag: event } : event
   }
 
   /** The packet of the next event, without an object around it; `undefined`, and nothing is taken, if it is another one. */

@@ -63,6 +63,54 @@ describe('small messages that wait together', () => {
     expect(pair.initiator.eventsOf('sent').map(({ tag }) => tag)).toEqual([5, 15, 25, 35, 45, 55, 65, 75, 85, 95])
   })
 
+  test('that are tagged, expire or come in pieces wait together as well, and each is told of', () => {
+    const pair = SessionPair.open()
+    const { session } = pair.initiator
+    pair.initiator.writable = false
+    for (let i = 0; i < 300; i++) {
+      const packet = i % 3 === 0 ? [Uint8Array.of(i), filled(i % 50, i)] : filled((i % 50) + 1, i)
+      const options = { priority: 2, delivery: 'reliable', ...(i % 5 === 0 ? {} : { tag: i }) } as const
+      session.send(pair.now, packet, i % 7 === 0 ? { ...options, expiresAt: pair.now + 100 } : options)
+    }
+    pair.advance(200)
+    const expired = Array.from({ length: 300 }, (_, i) => i).filter((i) => i % 7 === 0)
+    const told = (type: 'sent' | 'dropped') => pair.initiator.eventsOf(type).map(({ tag }) => tag)
+    expect(told('dropped')).toEqual(expired.filter((i) => i % 5 !== 0))
+    expect(session.stats(pair.now).queuedBytes[2]).toBeGreaterThan(0)
+    pair.initiator.writable = true
+    pair.advance(200)
+    const kept = Array.from({ length: 300 }, (_, i) => i).filter((i) => i % 7 !== 0)
+    expect(pair.responder.sizes).toEqual(kept.map((i) => (i % 50) + 1))
+    expect(told('sent')).toEqual(kept.filter((i) => i % 5 !== 0))
+    expect(session.stats(pair.now).queuedBytes).toEqual([0, 0, 0, 0])
+  })
+
+  test('are told of as dropped when the session ends first', () => {
+    const pair = SessionPair.open()
+    pair.initiator.writable = false
+    for (let tag = 0; tag < 10; tag++)
+      pair.initiator.session.send(0, filled(20), { priority: 1, delivery: 'reliable', tag })
+    pair.initiator.session.abort(0, new Error('enough'))
+    pair.advance(1)
+    expect(pair.initiator.eventsOf('dropped').map(({ tag, code }) => `${tag} ${code}`)).toEqual(
+      Array.from({ length: 10 }, (_, tag) => `${tag} CLOSED`),
+    )
+  })
+
+  test('go out under the numbers that more urgent ones leave them', () => {
+    const pair = SessionPair.open()
+    pair.initiator.writable = false
+    for (let i = 0; i < 50; i++) pair.send(pair.initiator, filled(20, i))
+    for (let i = 0; i < 50; i++) pair.initiator.session.send(0, filled(30, i), { priority: 0, delivery: 'reliable' })
+    for (let i = 0; i < 50; i++) pair.send(pair.initiator, filled(20, 50 + i))
+    pair.initiator.writable = true
+    pair.advance(50)
+    expect(pair.responder.sizes).toEqual([...new Array<number>(50).fill(30), ...new Array<number>(100).fill(20)])
+    expect(pair.responder.packets.slice(50).map((packet) => packet[0])).toEqual(
+      Array.from({ length: 100 }, (_, i) => filled(1, i)[0]),
+    )
+  })
+
   test('are counted as queued until they are sent, and dropped with the session', () => {
     const pair = SessionPair.open()
     pair.initiator.writable = false
