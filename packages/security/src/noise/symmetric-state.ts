@@ -73,6 +73,9 @@ export class SymmetricState {
 
   /** HKDF of section 4.3 with two outputs, which is that of RFC 5869 with an empty info. 64 bytes. */
   #hkdf(keyMaterial: Uint8Array): Uint8Array {
-    return this.#crypto.hkdfExpand(this.#crypto.hkdfExtract(this.#chainingKey, keyMaterial), NOTHING, 64)
+    const extracted = this.#crypto.hkdfExtract(this.#chainingKey, keyMaterial)
+    const mixed = this.#crypto.hkdfExpand(extracted, NOTHING, 64)
+    extracted.fill(0)
+    return mixed
   }
 }
