@@ -27,6 +27,7 @@ export const HTX_LABEL = 'aiv-htx/1.1'
 /** Before Noise message 1: version of the handshake, pattern, suite, zero. */
 export const HANDSHAKE_HEAD_BYTES = 4
 const HANDSHAKE_VERSION = 1
+const label = new TextEncoder().encode(HTX_LABEL)
 
 export interface SessionHandshakeStart {
   readonly role: 'initiator' | 'responder'
@@ -118,7 +119,6 @@ export class SessionHandshake {
   }
 
   #begin(head: Uint8Array): Handshake {
-    const label = new TextEncoder().encode(HTX_LABEL)
     const prologue = new Uint8Array(label.length + 1 + head.length)
     prologue.set(label)
     prologue.set(head, label.length + 1)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { decodeFrames } from '@aiv/htx-codec'
 import { type Crypto, nodeCrypto } from '@aiv/security'
-import { equalBytes, joinBytes } from '@aiv/transport-api'
+import { equalBytes, joinBytes, toHex } from '@aiv/transport-api'
 import { SessionPair, type Side, filled } from './session-pair.js'
 
 describe('a session', () => {
@@ -65,10 +65,11 @@ describe('the order of a set-up', () => {
 
   test('the keys of the initiator are derived behind its last message', () => {
     let keys = 0
+    const keyInfo = toHex(new TextEncoder().encode('aiv-htx/1.1 key'))
     const crypto: Crypto = {
       ...nodeCrypto,
       hkdfExpand: (key, info, length) => {
-        if (info === 'aiv-htx/1.1 key') keys += 1
+        if (toHex(info as Uint8Array) === keyInfo) keys += 1
         return nodeCrypto.hkdfExpand(key, info, length)
       },
     }

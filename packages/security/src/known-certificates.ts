@@ -19,7 +19,8 @@ export class KnownCertificates {
   readonly #crypto: Crypto
   /** Least recently used first. */
   readonly #byNode = new Map<NodeId, Known>()
-  readonly #byNoiseKey = new Map<string, Known>()
+  /** By the first bytes of the Noise key; of two that begin alike the later one is known. */
+  readonly #byNoiseKey = new Map<number, Known>()
 
   constructor(crypto: Crypto) {
     this.#crypto = crypto
@@ -31,7 +32,7 @@ export class KnownCertificates {
 
   /** Whose certificate it is, or what is wrong with it. The clock is looked at each time. */
   prove(certificate: Uint8Array, noiseKey: Uint8Array, unixNow: number): PeerIdentity | HandshakeErrorCode {
-    const known = this.#byNoiseKey.get(nameOf(noiseKey))
+    const known = this.#find(noiseKey)
     if (known !== undefined && equalBytes(known.certificate, certificate)) {
       this.#use(known)
       return certificateTimeFault(known.notAfter, unixNow) ?? known.remote
@@ -51,16 +52,20 @@ export class KnownCertificates {
 
   /** The copy of a Noise key that is kept here, whose import a platform remembers. Do not change it. */
   keptNoiseKey(noiseKey: Uint8Array): Uint8Array | undefined {
-    return this.#byNoiseKey.get(nameOf(noiseKey))?.noiseKey
+    return this.#find(noiseKey)?.noiseKey
+  }
+
+  #find(noiseKey: Uint8Array): Known | undefined {
+    const known = this.#byNoiseKey.get(prefixOf(noiseKey))
+    return known !== undefined && equalBytes(known.noiseKey, noiseKey) ? known : undefined
   }
 
   #add(entry: Known): void {
     const { nodeId } = entry.remote
     this.#forget(this.#byNode.get(nodeId))
-    // should two nodes have one Noise key, the one that was proven last
-    this.#forget(this.#byNoiseKey.get(nameOf(entry.noiseKey)))
+    this.#forget(this.#byNoiseKey.get(prefixOf(entry.noiseKey)))
     this.#byNode.set(nodeId, entry)
-    this.#byNoiseKey.set(nameOf(entry.noiseKey), entry)
+    this.#byNoiseKey.set(prefixOf(entry.noiseKey), entry)
     if (this.#byNode.size <= MAX_KNOWN_CERTIFICATES) return
     for (const oldest of this.#byNode.values()) {
       this.#forget(oldest)
@@ -76,14 +81,15 @@ export class KnownCertificates {
   #forget(entry: Known | undefined): void {
     if (entry === undefined) return
     this.#byNode.delete(entry.remote.nodeId)
-    this.#byNoiseKey.delete(nameOf(entry.noiseKey))
+    this.#byNoiseKey.delete(prefixOf(entry.noiseKey))
   }
 }
 
 /** About 400 KiB. */
 export const MAX_KNOWN_CERTIFICATES = 1_024
 
-/** A character for each byte: a Map takes no arrays. */
-function nameOf(noiseKey: Uint8Array): string {
-  return String.fromCharCode(...noiseKey)
+function prefixOf(noiseKey: Uint8Array): number {
+  let prefix = 0
+  for (let i = 0; i < 4; i++) prefix = (prefix << 8) | (noiseKey[i] ?? 0)
+  return prefix
 }

@@ -3,6 +3,7 @@ import type { Crypto } from '../crypto.js'
 import { CipherState } from './cipher-state.js'
 
 const NOTHING = new Uint8Array(0)
+const utf8 = new TextEncoder()
 
 /** SymmetricState of the Noise specification revision 34 section 5.2, over SHA-256. */
 export class SymmetricState {
@@ -13,7 +14,7 @@ export class SymmetricState {
 
   constructor(crypto: Crypto, suite: CipherSuite, protocolName: string) {
     this.#crypto = crypto
-    const name = new TextEncoder().encode(protocolName)
+    const name = utf8.encode(protocolName)
     const hash = new Uint8Array(32)
     if (name.length <= 32) hash.set(name)
     else hash.set(crypto.sha256(name))
