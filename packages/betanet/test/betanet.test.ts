@@ -212,6 +212,21 @@ describe('betanet dials', () => {
     silent.server.close()
   })
 
+  test('a dial with a record whose static key is of low order leaves no socket', async () => {
+    const silent = await listener(() => undefined)
+    const there = await up({ listen: false })
+    const record = { noiseKey: new Uint8Array(32) } as PeerRecord
+    const expected = 'ab'.repeat(16) as NodeId
+    const arrived = once(silent.server, 'connection')
+    await expect(there.transport.dial(silent.address, { expected, record })).rejects.toMatchObject({
+      cause: { code: 'KEY_INVALID' },
+    })
+    const [socket] = (await arrived) as [Socket]
+    if (!socket.closed) await once(socket.resume(), 'close')
+    await there.transport.close()
+    silent.server.close()
+  })
+
   test('own admission rules hold for dials', async () => {
     const here = await up()
     const there = await up({ listen: false })

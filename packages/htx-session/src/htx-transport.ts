@@ -158,6 +158,8 @@ export class HtxTransport implements Transport {
     { signal, record }: DialOptions,
   ): Promise<HtxConnection> {
     const { dialTimeoutMs } = this.#options
+    // First of all the link begins to be made: everything else is done while it is
+    const connecting = this.#connect(stop.signal, host, address, expected, record?.noiseKey)
     const onAbort = (): void => stop.abort(signal?.reason)
     signal?.addEventListener('abort', onAbort, { once: true })
     const timer = this.#components.clock.setTimeout(
@@ -165,7 +167,7 @@ export class HtxTransport implements Transport {
       dialTimeoutMs,
     )
     try {
-      return await this.#connect(stop.signal, host, address, expected, record?.noiseKey)
+      return await connecting
     } catch (error) {
       stop.signal.throwIfAborted()
       throw error instanceof DialError
@@ -203,7 +205,19 @@ export class HtxTransport implements Transport {
     expected: NodeId | undefined,
     remoteStatic: Uint8Array | undefined,
   ): Promise<HtxConnection> {
-    const link = await this.#provider.dial(address, signal)
+    const linking = this.#provider.dial(address, signal)
+    let session: HtxSession
+    try {
+      // its keys and its first message are made while the link is: nobody waits for them
+      session = this.#session('initiator', expected, remoteStatic)
+    } catch (error) {
+      linking.then(
+        (link) => link.destroy(),
+        () => undefined,
+      )
+      throw error
+    }
+    const link = await linking
     if (signal.aborted) {
       link.destroy()
       signal.throwIfAborted()
@@ -213,7 +227,7 @@ export class HtxTransport implements Transport {
       return await new Promise<HtxConnection>((resolve, reject) => {
         // Making an error costs a stack trace: only while somebody waits for it
         let waiting = true
-        const connection = this.#open(link, 'dialled', expected, remoteStatic, {
+        const connection = this.#open(link, 'dialled', session, {
           onEstablished: (established) => {
             waiting = false
             const node = established.remote.nodeId
@@ -270,7 +284,7 @@ export class HtxTransport implements Transport {
       entry?.leave()
       return link.destroy()
     }
-    const connection = this.#open(link, 'accepted', undefined, undefined, {
+    const connection = this.#open(link, 'accepted', this.#session('responder', undefined, undefined), {
       onEstablished: (established) => {
         entry.leave()
         this.#known.add(entry.prefix)
@@ -306,25 +320,32 @@ export class HtxTransport implements Transport {
     this.#metrics.connections(this.#established.size)
   }
 
-  #open(
-    link: HtxLink,
-    direction: 'dialled' | 'accepted',
+  #session(
+    role: 'initiator' | 'responder',
     expected: NodeId | undefined,
     remoteStatic: Uint8Array | undefined,
-    owner: HtxConnectionOwner,
-  ): HtxConnection {
+  ): HtxSession {
     const { clock, secure } = this.#components
-    const options = this.#options.session(this.#policy?.heartbeatIntervalMs)
-    const session = new HtxSession(clock.now(), {
-      role: direction === 'dialled' ? 'initiator' : 'responder',
+    return new HtxSession(clock.now(), {
+      role,
       secure,
       expected,
       remoteStatic,
-      options,
+      options: this.#options.session(this.#policy?.heartbeatIntervalMs),
       budget: this.#budget,
       compressor: this.#options.compressor,
       crc32: this.#options.crc32,
     })
+  }
+
+  #open(
+    link: HtxLink,
+    direction: 'dialled' | 'accepted',
+    session: HtxSession,
+    owner: HtxConnectionOwner,
+  ): HtxConnection {
+    const { clock } = this.#components
+    const { options } = session
     const path: Path = Object.freeze({
       hops: 1,
       maxPacketBytes: options.maxMessageBytes,

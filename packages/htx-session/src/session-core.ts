@@ -43,6 +43,7 @@ import {
   type RecordOpener,
   type RecordSealer,
 } from './record-layer.js'
+import type { VerifiedHtxSessionOptions } from './options.js'
 import { SendQueues } from './send-queues.js'
 import { SendScheduler } from './send-scheduler.js'
 import type { HtxSessionEvent, HtxSessionStart } from './session-events.js'
@@ -63,7 +64,9 @@ const MANY_CHUNKS = 8
  */
 export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, readonly Uint8Array[]> {
   readonly #start: HtxSessionStart
-  readonly #startedAt: Millis
+  /** When there was a link: the session may have been made while it was dialled. */
+  #startedAt: Millis
+  #started = false
   readonly #decoder: FrameDecoder
   /** A packet is only its bytes here and a tag that was sent its number: thousands may wait, and most are these. */
   readonly #events = new Fifo<HtxSessionEvent | Uint8Array | number>()
@@ -169,6 +172,10 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#pumpHandshake(this.#handshake)
   }
 
+  get options(): VerifiedHtxSessionOptions {
+    return this.#start.options
+  }
+
   get state(): 'handshaking' | 'open' | 'closing' | 'closed' {
     return this.#state
   }
@@ -184,6 +191,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     if (this.#state === 'closed' || bytes.length === 0) return
     this.#now = now
     this.#receivedBytes += bytes.length
+    if (this.#state === 'handshaking') this.#concludeHandshake()
     if (this.#keepAlive.heard(now)) this.#events.push({ type: 'liveness', state: 'alive' })
     // behind a CLOSE there is nothing to read, not even frames
     if (this.#deaf()) return
@@ -278,7 +286,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   close(now: Millis, code = 0, reason = ''): void {
     if (!Number.isInteger(code) || code < 0 || code > 0xffff) throw new ArgumentError(`close code ${code}: 0 to 65,535`)
     this.#now = now
-    if (this.#state === 'closed' || this.#closeDeadline !== Infinity) return
+    if (this.#state === 'handshaking') this.#concludeHandshake()
+    if (this.#isClosed() || this.#closeDeadline !== Infinity) return
     this.#closeCode = code
     this.#closeText = reason
     if (this.#state === 'handshaking') {
@@ -310,9 +319,9 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
    */
   pollOutput(now: Millis): readonly Uint8Array[] | undefined {
     this.#now = now
+    if (this.#state === 'handshaking') this.#pollHandshake(now)
     const out = this.#ready
-    if (this.#state === 'handshaking') this.#handshakeSentAt ??= now
-    else if (this.#state !== 'closed') this.#sealAll(now, out)
+    if (this.#isOpen()) this.#sealAll(now, out)
     if (out.length === 0) return undefined
     this.#ready = []
     for (let i = 0; i < out.length; i++) this.#sentBytes += (out[i] as Uint8Array).length
@@ -547,12 +556,30 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   }
 
   #pumpHandshake(handshake: SessionHandshake): void {
+    const before = this.#ready.length
     for (let message; (message = handshake.pollMessage()) !== undefined;)
       this.#ready.push(this.#plainFrame(FrameType.Handshake, message))
+    // whoever waits for our last message should not wait for our keys: they come behind it
+    if (this.#ready.length === before) this.#lookAtOutcome(handshake)
+  }
+
+  #lookAtOutcome(handshake: SessionHandshake): void {
     const { outcome } = handshake
     if (outcome === undefined) return
     if (outcome instanceof AivError) throw outcome
     this.#establish(outcome)
+  }
+
+  #concludeHandshake(): void {
+    const handshake = this.#handshake
+    if (handshake !== undefined) this.#guard(() => this.#lookAtOutcome(handshake))
+  }
+
+  #pollHandshake(now: Millis): void {
+    if (!this.#started) this.#startedAt = now
+    this.#started = true
+    if (this.#ready.length === 0) this.#concludeHandshake()
+    else this.#handshakeSentAt ??= now
   }
 
   #establish(established: EstablishedHandshake): void {
@@ -692,6 +719,10 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   #isClosed(): boolean {
     return this.#state === 'closed'
+  }
+
+  #isOpen(): boolean {
+    return this.#state === 'open' || this.#state === 'closing'
   }
 
   #handshakeDeadline(): Millis {

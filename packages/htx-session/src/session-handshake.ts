@@ -27,6 +27,7 @@ export const HTX_LABEL = 'aiv-htx/1.1'
 /** Before Noise message 1: version of the handshake, pattern, suite, zero. */
 export const HANDSHAKE_HEAD_BYTES = 4
 const HANDSHAKE_VERSION = 1
+const label = new TextEncoder().encode(HTX_LABEL)
 
 export interface SessionHandshakeStart {
   readonly role: 'initiator' | 'responder'
@@ -69,8 +70,9 @@ export class SessionHandshake {
     this.#noise = this.#begin(this.#head)
   }
 
-  /** `undefined` while it goes on. */
+  /** `undefined` while it goes on. Asking for it is what derives the keys. */
   get outcome(): EstablishedHandshake | AivError | undefined {
+    if (this.#fault === undefined && this.#established === undefined) this.#look()
     return this.#fault ?? this.#established
   }
 
@@ -87,7 +89,6 @@ export class SessionHandshake {
       message = payload.subarray(HANDSHAKE_HEAD_BYTES)
     }
     this.#noise.handleMessage(message)
-    this.#look()
   }
 
   /** The payload of the next HANDSHAKE frame, or `undefined`. */
@@ -95,7 +96,6 @@ export class SessionHandshake {
     if (this.#fault !== undefined) return undefined
     const message = this.#noise?.pollMessage()
     if (message === undefined) return undefined
-    this.#look()
     const head = this.#head
     this.#head = undefined
     if (head === undefined) return message
@@ -119,7 +119,6 @@ export class SessionHandshake {
   }
 
   #begin(head: Uint8Array): Handshake {
-    const label = new TextEncoder().encode(HTX_LABEL)
     const prologue = new Uint8Array(label.length + 1 + head.length)
     prologue.set(label)
     prologue.set(head, label.length + 1)
@@ -143,7 +142,7 @@ export class SessionHandshake {
 
   #look(): void {
     const outcome = this.#noise?.outcome
-    if (outcome === undefined || this.#established !== undefined) return
+    if (outcome === undefined) return
     if (outcome instanceof AivError) return this.#fail(outcome)
     const ours = this.#start.capabilities
     const theirs = decodeCapabilities(outcome.remotePayload)

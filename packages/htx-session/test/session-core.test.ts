@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { decodeFrames } from '@aiv/htx-codec'
-import { equalBytes } from '@aiv/transport-api'
-import { SessionPair, filled } from './session-pair.js'
+import { type Crypto, nodeCrypto } from '@aiv/security'
+import { equalBytes, joinBytes, toHex } from '@aiv/transport-api'
+import { SessionPair, type Side, filled } from './session-pair.js'
 
 describe('a session', () => {
   test.each([
@@ -46,5 +47,87 @@ describe('a session', () => {
     expect(outputs).toHaveLength(1)
     expect(decodeFrames(outputs[0] as Uint8Array, { maxFrameBytes: 65_536 })).toHaveLength(1)
     expect(pair.responder.packets).toHaveLength(40)
+  })
+})
+
+describe('the order of a set-up', () => {
+  /** Hands over what one side has to say, once. */
+  function pass(pair: SessionPair, from: Side): void {
+    const pieces = from.session.pollOutput(pair.now)
+    if (pieces !== undefined) pair.other(from).session.handleInput(pair.now, joinBytes(pieces))
+  }
+
+  function untilMessage3(pair: SessionPair): void {
+    pass(pair, pair.initiator)
+    pass(pair, pair.responder)
+    pass(pair, pair.initiator)
+  }
+
+  test('the keys of the initiator are derived behind its last message', () => {
+    let keys = 0
+    const keyInfo = toHex(new TextEncoder().encode('aiv-htx/1.1 key'))
+    const crypto: Crypto = {
+      ...nodeCrypto,
+      hkdfExpand: (key, info, length) => {
+        if (toHex(info as Uint8Array) === keyInfo) keys += 1
+        return nodeCrypto.hkdfExpand(key, info, length)
+      },
+    }
+    const pair = new SessionPair({ crypto })
+    pass(pair, pair.initiator)
+    pass(pair, pair.responder)
+    const message3 = pair.initiator.session.pollOutput(0)
+    expect([message3?.length, keys, pair.initiator.session.state]).toEqual([1, 0, 'handshaking'])
+    expect(pair.initiator.session.pollOutput(0)).toBeUndefined()
+    expect([keys, pair.initiator.session.state]).toEqual([2, 'open'])
+    expect(pair.initiator.session.pollEvent()?.type).toBe('established')
+  })
+
+  test('what was sent during the handshake goes out behind it', () => {
+    const pair = new SessionPair()
+    pair.send(pair.initiator, filled(100))
+    untilMessage3(pair)
+    pair.settle()
+    expect(pair.responder.sizes).toEqual([100])
+  })
+
+  test('an initiator whose link takes no more behind message 3 reads what comes', () => {
+    const pair = new SessionPair()
+    untilMessage3(pair)
+    pair.send(pair.responder, filled(100))
+    pass(pair, pair.responder)
+    expect(pair.initiator.session.state).toBe('open')
+    pair.settle()
+    expect(pair.initiator.sizes).toEqual([100])
+  })
+
+  test('an initiator that is closed just behind message 3 closes in order', () => {
+    const pair = new SessionPair()
+    untilMessage3(pair)
+    pair.initiator.session.close(pair.now)
+    pair.settle()
+    for (const side of [pair.initiator, pair.responder]) expect(side.closed?.reason.code).toBe('CLOSED')
+  })
+
+  test('the time for a handshake begins with the link, which may come later than the session', () => {
+    const pair = new SessionPair()
+    pair.now = 60_000
+    pair.initiator.session.pollOutput(pair.now)
+    expect(pair.initiator.session.nextTimeout()).toBe(65_000)
+    pair.initiator.session.handleTimeout(64_999)
+    expect(pair.initiator.session.state).toBe('handshaking')
+    pair.initiator.session.handleTimeout(65_000)
+    expect(pair.initiator.session.state).toBe('closed')
+  })
+
+  test('the first round trip of a responder begins with its message, not with the link', () => {
+    const pair = new SessionPair()
+    pair.drain(pair.responder)
+    pair.now = 3_000
+    pass(pair, pair.initiator)
+    pass(pair, pair.responder)
+    pair.now = 3_040
+    pass(pair, pair.initiator)
+    expect(pair.responder.session.stats(pair.now).rttMs).toBe(40)
   })
 })

@@ -1,6 +1,25 @@
 import { ArgumentError, type AeadKey, type AeadOpener, type Bytes, type CipherSuite } from '@aiv/transport-api'
 import { NONCE_BYTES, type Aead, type Crypto } from './crypto.js'
 
+interface KeyInfos {
+  readonly label: string
+  readonly key: Uint8Array
+  readonly salt: Uint8Array
+  readonly next: Uint8Array
+}
+
+const utf8 = new TextEncoder()
+/** Those of the label that was used last: a program has few, and each serves for thousands of sessions. */
+let infos: KeyInfos | undefined
+
+function infosOf(label: string): KeyInfos {
+  if (infos?.label !== label) {
+    const info = (what: string): Uint8Array => utf8.encode(`${label} ${what}`)
+    infos = { label, key: info('key'), salt: info('salt'), next: info('next') }
+  }
+  return infos
+}
+
 /**
  * The keys of one direction, generation after generation. From the secret s_g of generation g:
  * key = HKDF-Expand(s_g, label ‖ " key", 32), salt = HKDF-Expand(s_g, label ‖ " salt", 4),
@@ -25,12 +44,13 @@ export class SessionKey implements AeadKey {
     this.#suite = suite
     this.#label = label
     this.#secret = secret
-    const key = crypto.hkdfExpand(secret, `${label} key`, 32)
+    const { key: keyInfo, salt: saltInfo } = infosOf(label)
+    const key = crypto.hkdfExpand(secret, keyInfo, 32)
     this.#aead = crypto.aead(suite, key)
     key.fill(0)
     this.#nonce = new Uint8Array(NONCE_BYTES)
-    this.#nonce.set(crypto.hkdfExpand(secret, `${label} salt`, 4))
-    new DataView(this.#nonce.buffer).setUint32(4, generation)
+    this.#nonce.set(crypto.hkdfExpand(secret, saltInfo, 4))
+    if (generation > 0) new DataView(this.#nonce.buffer).setUint32(4, generation)
   }
 
   seal(sequence: number, aad: Uint8Array, plain: Bytes): Uint8Array[] {
@@ -49,7 +69,7 @@ export class SessionKey implements AeadKey {
     if (this.#spent) throw new ArgumentError('this key was replaced already')
     if (this.generation >= 0xffff_ffff) throw new ArgumentError('no generation is left')
     this.#spent = true
-    const secret = this.#crypto.hkdfExpand(this.#secret, `${this.#label} next`, 32)
+    const secret = this.#crypto.hkdfExpand(this.#secret, infosOf(this.#label).next, 32)
     this.#secret.fill(0)
     this.#aead.wipe() // from here on it throws when it is used
     return new SessionKey(this.#crypto, this.#suite, this.#label, secret, this.generation + 1)

@@ -1,7 +1,6 @@
 import type { HandshakeErrorCode } from '@aiv/transport-api'
 import type { Crypto } from './crypto.js'
 import { isStrongEd25519Point } from './key-checks.js'
-import type { KnownCertificates } from './known-certificates.js'
 import { signedBytes } from './signed-bytes.js'
 
 /**
@@ -50,29 +49,29 @@ export function encodeCertificate(certificate: Certificate, signature: Uint8Arra
  * Checks a certificate against the Noise static key that came with it.
  *
  * In force until not-after + 120 s; one that ends more than 7 days + 120 s from now is refused, so that a stolen key
- * never serves longer than that. `known` spares the verification of a signature that was verified before, never the look
- * at the clock.
+ * never serves longer than that.
  */
 export function verifyCertificate(
   crypto: Crypto,
   bytes: Uint8Array,
   noiseKey: Uint8Array,
   unixNow: number,
-  known?: KnownCertificates,
 ): Certificate | HandshakeErrorCode {
   if (bytes.length !== CERTIFICATE_BYTES) return 'HANDSHAKE_MALFORMED'
   const publicKey = new Uint8Array(bytes.subarray(0, 32))
+  if (!isStrongEd25519Point(publicKey)) return 'KEY_INVALID'
   const notAfter = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(32)
-  if (known?.has(bytes, noiseKey) !== true) {
-    if (!isStrongEd25519Point(publicKey)) return 'KEY_INVALID'
-    const body = certificateBody(publicKey, noiseKey, notAfter)
-    if (!crypto.verify(publicKey, signedBytes('aiv-noise-static/1', body), bytes.subarray(36))) {
-      return 'CERTIFICATE_INVALID'
-    }
-    known?.add(bytes, noiseKey)
+  const body = certificateBody(publicKey, noiseKey, notAfter)
+  if (!crypto.verify(publicKey, signedBytes('aiv-noise-static/1', body), bytes.subarray(36))) {
+    return 'CERTIFICATE_INVALID'
   }
+  return certificateTimeFault(notAfter, unixNow) ?? { publicKey, notAfter }
+}
+
+/** What the clock says against a certificate. */
+export function certificateTimeFault(notAfter: number, unixNow: number): HandshakeErrorCode | undefined {
   const now = unixNow / 1000
   if (notAfter + CLOCK_SKEW_S < now) return 'CERTIFICATE_EXPIRED'
   if (notAfter > now + MAX_CERTIFICATE_LIFE_S + CLOCK_SKEW_S) return 'CERTIFICATE_INVALID'
-  return { publicKey, notAfter }
+  return undefined
 }

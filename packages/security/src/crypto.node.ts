@@ -14,6 +14,7 @@ import {
   type CipherGCM,
   type CipherGCMTypes,
   type DecipherGCM,
+  type JsonWebKey,
   type KeyObject,
 } from 'node:crypto'
 import { ArgumentError, fromHex, type AeadOpener, type Bytes, type CipherSuite } from '@aiv/transport-api'
@@ -53,18 +54,21 @@ class NodeEd25519KeyPair implements Ed25519KeyPair {
 }
 
 /*
- * Fresh X25519 keys are made ahead, after the turn in which one was taken: a handshake is mostly waiting, and making its
- * key is a tenth of it. Each is handed out once. A program that never dials makes none. (Made by the thread pool they cost
- * this thread more than when it makes them itself.)
+ * Fresh X25519 keys are made ahead, a few at a time: a handshake is mostly waiting, making its key is a tenth of its work,
+ * and while it goes on is the wrong time for making the next one. Each is handed out once; when none is left, one is made
+ * at once. A program that never dials makes none. (Made by the thread pool they cost this thread more than when it makes
+ * them itself.)
  */
-const SPARE_EPHEMERALS = 2
+const SPARE_EPHEMERALS = 8
+/** Longer than most handshakes take; so many keys are 0.3 ms of work. */
+const MAKE_SPARES_AFTER_MS = 10
 const spares: NodeX25519KeyPair[] = []
 let making = false
 
 function takeEphemeral(): NodeX25519KeyPair {
   if (!making) {
     making = true
-    setImmediate(makeSpares).unref()
+    setTimeout(makeSpares, MAKE_SPARES_AFTER_MS).unref()
   }
   return spares.pop() ?? freshPair()
 }
@@ -74,16 +78,16 @@ function makeSpares(): void {
   while (spares.length < SPARE_EPHEMERALS) spares.push(freshPair())
 }
 
-const rawPublic = { publicKeyEncoding: { format: 'der', type: 'spki' } } as const
+const jwkPublic = { publicKeyEncoding: { format: 'jwk' } } as const
 
-/** The last 32 bytes of an X25519 SubjectPublicKeyInfo are the key (RFC 8410). */
+/** By way of JWK, as below: with the public key in DER it takes three times as long. */
 function freshPair(): NodeX25519KeyPair {
   // the published types know no pair of which only the public key is encoded
-  const made = generateKeyPairSync('x25519', rawPublic as never) as unknown as {
+  const made = generateKeyPairSync('x25519', jwkPublic as never) as unknown as {
     privateKey: KeyObject
-    publicKey: Buffer
+    publicKey: JsonWebKey
   }
-  return new NodeX25519KeyPair(made.privateKey, new Uint8Array(made.publicKey.subarray(-32)))
+  return new NodeX25519KeyPair(made.privateKey, rawBytes(made.publicKey))
 }
 
 /** {@link Crypto} on node:crypto. */
@@ -149,14 +153,19 @@ export function createNodeCrypto(options: NodeCryptoOptions = {}): Crypto {
 /** {@link Crypto} on node:crypto: both suites, AES-256-GCM preferred. */
 export const nodeCrypto: Crypto = createNodeCrypto()
 
+/** From this use on a key is worth importing. */
+const IMPORT_AT_USE = 4
+
 class NodeAead implements Aead {
   // node:crypto takes both suites through the same calls; its types know them as two
   readonly #algorithm: CipherGCMTypes
-  #key: KeyObject | undefined
+  /** As bytes at first: importing costs half of what a use costs, and those of a handshake are used once or twice. */
+  #key: KeyObject | Uint8Array | undefined
+  #uses = 0
 
   constructor(suite: CipherSuite, key: Uint8Array) {
     this.#algorithm = suite as CipherGCMTypes
-    this.#key = createSecretKey(key)
+    this.#key = new Uint8Array(key)
   }
 
   seal(nonce: Uint8Array, aad: Uint8Array, plain: Bytes): Uint8Array[] {
@@ -192,12 +201,18 @@ class NodeAead implements Aead {
   }
 
   wipe(): void {
-    this.#key = undefined // OpenSSL clears the bytes when it frees them
+    if (this.#key instanceof Uint8Array) this.#key.fill(0)
+    this.#key = undefined // OpenSSL clears the bytes of an imported one when it frees them
   }
 
-  #usable(): KeyObject {
-    if (this.#key === undefined) throw new ArgumentError('this key was wiped')
-    return this.#key
+  #usable(): KeyObject | Uint8Array {
+    const key = this.#key
+    if (key === undefined) throw new ArgumentError('this key was wiped')
+    if (!(key instanceof Uint8Array) || ++this.#uses < IMPORT_AT_USE) return key
+    const imported = createSecretKey(key)
+    key.fill(0)
+    this.#key = imported
+    return imported
   }
 }
 
@@ -255,6 +270,9 @@ function importPublic(crv: 'X25519' | 'Ed25519', publicKey: Uint8Array): KeyObje
 }
 
 function publicBytes(privateKey: KeyObject): Uint8Array {
-  const { x } = createPublicKey(privateKey).export({ format: 'jwk' })
-  return new Uint8Array(Buffer.from(x ?? '', 'base64url'))
+  return rawBytes(createPublicKey(privateKey).export({ format: 'jwk' }))
+}
+
+function rawBytes({ x = '' }: JsonWebKey): Uint8Array {
+  return new Uint8Array(Buffer.from(x, 'base64url'))
 }

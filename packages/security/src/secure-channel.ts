@@ -10,8 +10,8 @@ import {
   type SecureSession,
 } from '@aiv/transport-api'
 import { SessionKey } from './aead-key.js'
-import { CERTIFICATE_BYTES, verifyCertificate } from './certificate.js'
-import { nodeIdOf, type Identity } from './identity.js'
+import { CERTIFICATE_BYTES } from './certificate.js'
+import type { Identity } from './identity.js'
 import { isLowOrderX25519Key } from './key-checks.js'
 import { KnownCertificates } from './known-certificates.js'
 import { HandshakeState } from './noise/handshake-state.js'
@@ -47,7 +47,7 @@ export class HandshakeError extends AivError<HandshakeErrorCode> {}
  */
 export function secureChannels(components: SecureChannelComponents): SecureChannels {
   const { suites } = components.identity.crypto
-  const known = new KnownCertificates()
+  const known = new KnownCertificates(components.identity.crypto)
   return {
     suites,
     start(options) {
@@ -91,12 +91,17 @@ class NoiseHandshake implements Handshake {
       prologue,
       s: identity.noiseStatic,
       rs,
+      kept: (key) => known.keptNoiseKey(key),
     })
     // it comes from the other side's record, so it is not our caller's mistake
     if (rs !== undefined && isLowOrderX25519Key(rs)) this.#fail('KEY_INVALID')
   }
 
+  /** Keys are derived when this is first asked for: whoever waits for our last message need not wait for them. */
   get outcome(): SecureSession | AivError<HandshakeErrorCode> | undefined {
+    if (this.#outcome === undefined && this.#proven !== undefined && this.#state.isComplete) {
+      this.#outcome = this.#establish(this.#proven)
+    }
     return this.#outcome
   }
 
@@ -107,18 +112,30 @@ class NoiseHandshake implements Handshake {
       this.#fail(faultCodes[message])
       return undefined
     }
-    this.#advance()
+    if (this.#index === 0) this.#foresee()
+    this.#index++
     return message
   }
 
   handleMessage(message: Uint8Array): void {
-    if (this.#outcome !== undefined) return
+    if (this.outcome !== undefined) return
     if (this.#state.isOurTurn || message.length > MAX_MESSAGE_BYTES) return this.#fail('HANDSHAKE_MALFORMED')
     const payload = this.#state.readMessage(message)
     if (typeof payload === 'string') return this.#fail(faultCodes[payload])
     const fault = this.#index === 0 ? checkEmpty(payload) : this.#proveRemote(payload)
     if (fault !== undefined) return this.#fail(fault)
-    this.#advance()
+    this.#index++
+  }
+
+  /**
+   * While message 2 is on its way: a third of the work on it, for a node that was met before. The handshake stays XX, and
+   * the key has to come in message 2 with its certificate as ever; XK would fail where the key is a new one.
+   */
+  #foresee(): void {
+    const { expected, pattern } = this.#options
+    if (expected === undefined || pattern !== 'XX') return
+    const rs = this.#known.noiseKeyOf(expected)
+    if (rs !== undefined) this.#state.foresee(rs)
   }
 
   /** Certificate ‖ payload of the other side: who it is, and whether that is who it should be. */
@@ -126,30 +143,26 @@ class NoiseHandshake implements Handshake {
     const remoteStatic = this.#state.remoteStatic
     if (remoteStatic === undefined || payload.length < CERTIFICATE_BYTES) return 'HANDSHAKE_MALFORMED'
     if (payload.length > CERTIFICATE_BYTES + MAX_HANDSHAKE_PAYLOAD_BYTES) return 'HANDSHAKE_MALFORMED'
-    const { crypto, nodeId: ownId } = this.#identity
     const bytes = payload.subarray(0, CERTIFICATE_BYTES)
-    const certificate = verifyCertificate(crypto, bytes, remoteStatic, this.#clock.unixNow(), this.#known)
-    if (typeof certificate === 'string') return certificate
-    const nodeId = nodeIdOf(crypto, certificate.publicKey)
+    const remote = this.#known.prove(bytes, remoteStatic, this.#clock.unixNow())
+    if (typeof remote === 'string') return remote
     const { expected } = this.#options
-    if (nodeId === ownId) return 'IDENTITY_OWN'
-    if (expected !== undefined && nodeId !== expected) return 'IDENTITY_MISMATCH'
-    const remote = Object.freeze({ nodeId, publicKey: certificate.publicKey })
+    if (remote.nodeId === this.#identity.nodeId) return 'IDENTITY_OWN'
+    if (expected !== undefined && remote.nodeId !== expected) return 'IDENTITY_MISMATCH'
     const remotePayload = new Uint8Array(payload.subarray(CERTIFICATE_BYTES))
     this.#proven = { remote, remoteStatic: new Uint8Array(remoteStatic), remotePayload }
     return undefined
   }
 
-  #advance(): void {
-    this.#index++
-    if (!this.#state.isComplete || this.#proven === undefined) return
+  #establish(proven: Pick<SecureSession, 'remote' | 'remoteStatic' | 'remotePayload'>): SecureSession {
     const { crypto } = this.#identity
     const { suite, label, role } = this.#options
     const handshakeHash = this.#state.handshakeHash
-    const [first, second] = this.#state.split().map((secret) => new SessionKey(crypto, suite, label, secret))
-    const [sending, receiving] = role === 'initiator' ? [first, second] : [second, first]
-    if (sending === undefined || receiving === undefined) return
-    this.#outcome = Object.freeze({ ...this.#proven, handshakeHash, sending, receiving })
+    const [first, second] = this.#state.split()
+    const [ours, theirs] = role === 'initiator' ? [first, second] : [second, first]
+    const sending = new SessionKey(crypto, suite, label, ours)
+    const receiving = new SessionKey(crypto, suite, label, theirs)
+    return Object.freeze({ ...proven, handshakeHash, sending, receiving })
   }
 
   #fail(code: HandshakeErrorCode): void {

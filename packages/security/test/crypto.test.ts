@@ -137,6 +137,27 @@ describe.each(cryptos)('%s', (_, crypto) => {
     },
   )
 
+  test.each(crypto.suites)('%s: a key is the same however often it was used, and wiped at any time', (suite) => {
+    const [nonce, aad, plain] = [fill(2, 12), fill(3, 3), fill(4, 40)]
+    const expected = joinBytes(crypto.aead(suite, fill(1, 32)).seal(nonce, aad, plain))
+    for (let uses = 0; uses < 8; uses++) {
+      const key = fill(1, 32)
+      const aead = crypto.aead(suite, key)
+      key.fill(0)
+      for (let i = 0; i < uses; i++) {
+        expect(joinBytes(aead.seal(nonce, aad, plain))).toEqual(expected)
+        expect(aead.open(nonce, aad, expected)).toBeDefined()
+      }
+      aead.wipe()
+      expect(() => aead.seal(nonce, aad, plain)).toThrow(expect.objectContaining({ code: 'ARGUMENT_INVALID' }))
+    }
+  })
+
+  test('fresh key pairs are all different, more of them than are made ahead', () => {
+    const keys = Array.from({ length: 24 }, () => toHex(crypto.x25519KeyPair().publicKey))
+    expect(new Set(keys).size).toBe(24)
+  })
+
   test('the key and the nonce given to an AEAD may be overwritten after the call', () => {
     const [key, nonce] = [fill(1, 32), fill(2, 12)]
     const aead = crypto.aead('chacha20-poly1305', key)

@@ -14,6 +14,7 @@ import {
   HandshakeState,
   Identity,
   identityFromSeed,
+  NOISE_KEY_LIFE_MS,
   nodeCrypto,
   secureChannels,
   type Crypto,
@@ -217,6 +218,78 @@ describe('the keys of a session', () => {
     }
     expect(sealed).toBeGreaterThan(288)
     expect(used.size).toBe(sealed)
+  })
+})
+
+describe('a node that was met before', () => {
+  const common = { pattern: 'XX', suite: 'aes-256-gcm', label: 'test/1', prologue, payload: none } as const
+
+  function acquainted() {
+    let agreed = 0
+    const counting: Crypto = {
+      ...nodeCrypto,
+      x25519: (...args) => {
+        agreed++
+        return nodeCrypto.x25519(...args)
+      },
+    }
+    const alice = identityFromSeed(counting, fill(1))
+    const bob = identityFromSeed(nodeCrypto, fill(2))
+    const [ofAlice, ofBob] = [secureChannels({ identity: alice, clock }), secureChannels({ identity: bob, clock })]
+    const dial = (answering = ofBob) => {
+      agreed = 0
+      return {
+        initiator: ofAlice.start({ ...common, role: 'initiator', expected: bob.nodeId, remoteStatic: undefined }),
+        responder: answering.start({ ...common, role: 'responder', expected: undefined, remoteStatic: undefined }),
+      }
+    }
+    run(dial())
+    return { alice, bob, dial, agreed: () => agreed }
+  }
+
+  test('costs the initiator one agreement less between message 2 and message 3', () => {
+    const { bob, dial, agreed } = acquainted()
+    const { initiator, responder } = dial()
+    responder.handleMessage(initiator.pollMessage() as Uint8Array)
+    expect(agreed()).toBe(1)
+    initiator.handleMessage(responder.pollMessage() as Uint8Array)
+    responder.handleMessage(initiator.pollMessage() as Uint8Array)
+    expect(agreed()).toBe(3)
+    expect(session(initiator).remote.nodeId).toBe(bob.nodeId)
+    const sealed = session(initiator).sending.seal(1, none, fill(5))
+    expect(session(responder).receiving.open(1, none, Buffer.concat(sealed))).toEqual(Buffer.from(fill(5)))
+  })
+
+  test('may have another static key by now', () => {
+    const { alice, bob, dial, agreed } = acquainted()
+    bob.rotateNoiseKey(now)
+    expect(bob.rotateNoiseKey(now + NOISE_KEY_LIFE_MS)).toBe(true)
+    const sides = dial()
+    run(sides)
+    expect(agreed()).toBe(4)
+    expect(session(sides.initiator).remoteStatic).toEqual(new Uint8Array(bob.noiseStatic.publicKey))
+    expect(session(sides.responder).remote.nodeId).toBe(alice.nodeId)
+  })
+
+  test('is not taken for whoever answers in its place', () => {
+    const { dial } = acquainted()
+    const mallory = secureChannels({ identity: identityFromSeed(nodeCrypto, fill(6)), clock })
+    const sides = dial(mallory)
+    expect(run(sides)).toHaveLength(2)
+    expect(codeOf(sides.initiator)).toBe('IDENTITY_MISMATCH')
+  })
+
+  test('has every byte of its message looked at', () => {
+    const { dial } = acquainted()
+    for (let at = 0; at < 196; at++) {
+      const { initiator, responder } = dial()
+      responder.handleMessage(initiator.pollMessage() as Uint8Array)
+      const message = responder.pollMessage() as Uint8Array
+      message[at] = (message[at] as number) ^ (1 << (at % 8))
+      initiator.handleMessage(message)
+      expect([at, codeOf(initiator)]).toEqual([at, 'HANDSHAKE_DECRYPT'])
+      expect(initiator.pollMessage()).toBeUndefined()
+    }
   })
 })
 

@@ -1,4 +1,4 @@
-import { ArgumentError, joinBytes, type CipherSuite } from '@aiv/transport-api'
+import { ArgumentError, equalBytes, joinBytes, type CipherSuite } from '@aiv/transport-api'
 import { TAG_BYTES, type Crypto, type X25519KeyPair } from '../crypto.js'
 import { isLowOrderX25519Key } from '../key-checks.js'
 import { NoiseError, type NoiseFault } from './noise-error.js'
@@ -23,6 +23,8 @@ export interface HandshakeStateOptions {
   readonly e?: X25519KeyPair | undefined
   /** The other side's static key, where the pattern has it known beforehand. */
   readonly rs?: Uint8Array | undefined
+  /** The array that holds this static key already, if one does: what the platform made of that serves again. */
+  readonly kept?: ((rs: Uint8Array) => Uint8Array | undefined) | undefined
 }
 
 /**
@@ -40,6 +42,8 @@ export class HandshakeState {
   #e: X25519KeyPair | undefined
   #rs: Uint8Array | undefined
   #re: Uint8Array | undefined
+  readonly #kept: ((rs: Uint8Array) => Uint8Array | undefined) | undefined
+  #foreseen: { readonly rs: Uint8Array; readonly shared: Uint8Array } | undefined
   #index = 0
 
   /** @throws ArgumentError for a pattern that is not known and a key that it needs and that is missing or of another size. */
@@ -52,6 +56,7 @@ export class HandshakeState {
     this.#s = options.s
     this.#e = options.e
     this.#rs = options.rs
+    this.#kept = options.kept
     if (options.rs !== undefined && options.rs.length !== KEY_BYTES) throw new ArgumentError('rs has not 32 bytes')
     this.#symmetric = new SymmetricState(crypto, suite, protocolName(pattern.name, suite))
     this.#symmetric.mixHash(prologue)
@@ -133,7 +138,7 @@ export class HandshakeState {
         rest = rest.subarray(length)
         if (rs === undefined) return this.#fail('decrypt')
         if (isLowOrderX25519Key(rs)) return this.#fail('key')
-        this.#rs = new Uint8Array(rs)
+        this.#rs = this.#kept?.(rs) ?? new Uint8Array(rs)
       } else if (!this.#mixDh(token)) {
         return this.#fail('key')
       }
@@ -152,12 +157,25 @@ export class HandshakeState {
   split(): readonly [Uint8Array, Uint8Array] {
     if (!this.isComplete) throw new NoiseError('NOISE_OUT_OF_TURN', 'the handshake is not complete')
     this.#e = undefined
+    this.#forgetForeseen()
     return this.#symmetric.split()
+  }
+
+  /**
+   * Computes the DH of our ephemeral key and the static key `rs`, while the other side is waited for, in case it turns
+   * out to have that one: what it has is what it says and proves in its message, and with another key nothing of this
+   * is used. Does nothing before our ephemeral key is made.
+   */
+  foresee(rs: Uint8Array): void {
+    const shared = this.#e === undefined ? undefined : this.#crypto.x25519(this.#e, rs)
+    this.#forgetForeseen()
+    if (shared !== undefined) this.#foreseen = { rs, shared }
   }
 
   /** Forgets all keys of an unfinished handshake. */
   wipe(): void {
     this.#e = undefined
+    this.#forgetForeseen()
     this.#index = this.#pattern.messages.length
     this.#symmetric.wipe()
   }
@@ -181,10 +199,22 @@ export class HandshakeState {
     const own = this.#own(this.#initiator ? first : second)
     const remote = (this.#initiator ? second : first) === 'e' ? this.#re : this.#rs
     if (remote === undefined) throw new ArgumentError(`${this.#pattern.name} needs the other side's static key`)
-    const shared = this.#crypto.x25519(own, remote)
+    const shared = this.#takeForeseen(own, remote) ?? this.#crypto.x25519(own, remote)
     if (shared === undefined) return false
     this.#symmetric.mixKey(shared)
     return true
+  }
+
+  #takeForeseen(own: X25519KeyPair, remote: Uint8Array): Uint8Array | undefined {
+    const foreseen = this.#foreseen
+    if (foreseen === undefined || own !== this.#e || !equalBytes(remote, foreseen.rs)) return undefined
+    this.#foreseen = undefined
+    return foreseen.shared
+  }
+
+  #forgetForeseen(): void {
+    this.#foreseen?.shared.fill(0)
+    this.#foreseen = undefined
   }
 
   #own(letter: string | undefined): X25519KeyPair {

@@ -3,6 +3,7 @@ import type { Crypto } from '../crypto.js'
 import { CipherState } from './cipher-state.js'
 
 const NOTHING = new Uint8Array(0)
+const utf8 = new TextEncoder()
 
 /** SymmetricState of the Noise specification revision 34 section 5.2, over SHA-256. */
 export class SymmetricState {
@@ -13,7 +14,7 @@ export class SymmetricState {
 
   constructor(crypto: Crypto, suite: CipherSuite, protocolName: string) {
     this.#crypto = crypto
-    const name = new TextEncoder().encode(protocolName)
+    const name = utf8.encode(protocolName)
     const hash = new Uint8Array(32)
     if (name.length <= 32) hash.set(name)
     else hash.set(crypto.sha256(name))
@@ -73,6 +74,9 @@ export class SymmetricState {
 
   /** HKDF of section 4.3 with two outputs, which is that of RFC 5869 with an empty info. 64 bytes. */
   #hkdf(keyMaterial: Uint8Array): Uint8Array {
-    return this.#crypto.hkdfExpand(this.#crypto.hkdfExtract(this.#chainingKey, keyMaterial), NOTHING, 64)
+    const extracted = this.#crypto.hkdfExtract(this.#chainingKey, keyMaterial)
+    const mixed = this.#crypto.hkdfExpand(extracted, NOTHING, 64)
+    extracted.fill(0)
+    return mixed
   }
 }
