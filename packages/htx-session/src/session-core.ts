@@ -572,7 +572,12 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   #concludeHandshake(): void {
     const handshake = this.#handshake
-    if (handshake !== undefined) this.#guard(() => this.#lookAtOutcome(handshake))
+    if (handshake === undefined) return
+    try {
+      this.#lookAtOutcome(handshake)
+    } catch (error) {
+      this.#onFault(error)
+    }
   }
 
   #pollHandshake(now: Millis): void {
@@ -675,7 +680,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   // ---- the end
 
-  /** What came up while the other side's bytes were read: its mistakes end the session, ours are thrown. */
+  /** What came up while what the other side sent was looked at: its mistakes end the session, ours are thrown. */
   #onFault(error: unknown): void {
     if (!isAivError(error) || error instanceof ArgumentError) throw error
     // what came in one read with the CLOSE and is no frame: the end has been told
