@@ -77,6 +77,8 @@ export interface QuicConnectionParts {
   readonly keepAliveMs: number
   readonly maxAgeMs: number
   readonly owner: QuicConnectionOwner
+  /** False: ready only when the handshake is confirmed, whatever was sent before. */
+  readonly handOutEarly: boolean
   /** A fresh session without early data, for a dialler whose early data was refused. */
   readonly reconnect: (() => Promise<QuicSession>) | undefined
 }
@@ -180,6 +182,10 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
 
   get session(): QuicSession {
     return this.#session
+  }
+
+  get early(): boolean {
+    return this.#handedOutEarly && !this.#established
   }
 
   get attached(): boolean {
@@ -408,7 +414,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     const error = this.#identify(chain)
     if (error !== undefined) return this.#fail(error)
     if (!early) this.#establish()
-    if (this.#ready || this.#closed !== undefined) return
+    if (this.#ready || this.#closed !== undefined || (early && !this.#parts.handOutEarly)) return
     this.#ready = true
     this.#handedOutEarly = early
     this.#parts.owner.onReady(this)

@@ -11,6 +11,8 @@ import {
   type NodeId,
   parseAddress,
   type PeerIdentity,
+  Priority,
+  type SendOptions,
   type Timer,
   type Transport,
   type TransportComponents,
@@ -35,6 +37,9 @@ import { TicketStore } from './ticket-store.js'
 const ALPN = 'aiv/1'
 /** Ticket keys are made anew this often. */
 const TICKET_KEY_LIFE_MS = 24 * 3_600_000
+
+/** How the packets of a dial's first flight are sent. */
+const firstFlightPacket: SendOptions = { priority: Priority.Emergency, delivery: 'reliable', repeatable: true }
 
 /** What of the platform a transport needs beside its components. */
 export interface QuicPlatform {
@@ -186,7 +191,7 @@ export class QuicTransport implements Transport {
     endpoint: QuicEndpoint,
     address: Address,
     expected: NodeId | undefined,
-    { signal, early }: DialOptions,
+    { signal, early = false, firstFlight = [] }: DialOptions,
   ): Promise<QuicConnection> {
     const { dialTimeoutMs } = this.#options
     const onAbort = (): void => stop.abort(signal?.reason)
@@ -196,7 +201,7 @@ export class QuicTransport implements Transport {
       dialTimeoutMs,
     )
     try {
-      return await this.#connect(stop.signal, host, endpoint, address, expected, early === true)
+      return await this.#connect(stop.signal, host, endpoint, address, expected, { early, firstFlight })
     } catch (error) {
       stop.signal.throwIfAborted()
       throw error instanceof DialError
@@ -214,12 +219,14 @@ export class QuicTransport implements Transport {
     endpoint: QuicEndpoint,
     address: Address,
     expected: NodeId | undefined,
-    early: boolean,
+    { early, firstFlight }: Required<Pick<DialOptions, 'early' | 'firstFlight'>>,
   ): Promise<QuicConnection> {
     const to: UdpAddress = { host: address.host, port: address.port ?? DEFAULT_PORT }
     const where = quicAddress(to)
     const unixNow = this.#components.clock.unixNow()
-    const ticket = early && expected !== undefined ? this.#tickets.take(unixNow, expected, where) : undefined
+    const resumes = expected !== undefined && (early || firstFlight.length > 0)
+    const ticket = resumes ? this.#tickets.take(unixNow, expected, where) : undefined
+    const packets = ticket === undefined ? [] : firstFlight
     const session = await endpoint.connect(to, { ticket, signal })
     ticket?.fill(0)
     if (signal.aborted) {
@@ -229,12 +236,13 @@ export class QuicTransport implements Transport {
     let onAbort: (() => void) | undefined
     try {
       return await new Promise<QuicConnection>((resolve, reject) => {
-        const connection = this.#make(session, this.#dialler(host, where, expected, resolve, reject), () =>
+        const connection = this.#make(session, this.#dialler(host, where, expected, resolve, reject), early, () =>
           endpoint.connect(to, { ticket: undefined, signal: new AbortController().signal }),
         )
         onAbort = () => connection.abort(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
         signal.addEventListener('abort', onAbort, { once: true })
         connection.start()
+        for (const packet of packets) connection.send(packet, firstFlightPacket)
       })
     } finally {
       if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
@@ -331,6 +339,7 @@ export class QuicTransport implements Transport {
           this.#components.log.debug('accepted connection closed', { transport: this.name, ...reason })
         },
       },
+      true,
       undefined,
     )
     connection.start()
@@ -350,6 +359,7 @@ export class QuicTransport implements Transport {
   #make(
     session: QuicSession,
     owner: QuicConnectionOwner,
+    handOutEarly: boolean,
     reconnect: (() => Promise<QuicSession>) | undefined,
   ): QuicConnection {
     const { keepAliveMs, idleTimeoutMs, maxConnectionAgeMs } = this.#options
@@ -361,6 +371,7 @@ export class QuicTransport implements Transport {
       keepAliveMs: Math.max(10, Math.min(heartbeatMs, (idleTimeoutMs * 2) / 3)),
       maxAgeMs: maxConnectionAgeMs,
       owner,
+      handOutEarly,
       reconnect,
     })
     this.#all.add(connection)

@@ -40,6 +40,12 @@ export interface DialOptions {
   readonly record?: PeerRecord
   /** Resolve before the handshake is confirmed where the transport can. */
   readonly early?: boolean
+  /**
+   * Reliable packets that bear being replayed: they go out as early data where the transport has 0-RTT with this node,
+   * and nowhere else. The other side may then begin to speak half a round trip after the dial; the dial still resolves
+   * when the handshake is confirmed, unless {@link early} says otherwise.
+   */
+  readonly firstFlight?: readonly Uint8Array[]
   readonly signal?: AbortSignal
 }
 
