@@ -6,10 +6,8 @@ import {
   type Connection,
   DialError,
   type DialOptions,
-  formatAddress,
-  isNodeId,
+  dialTarget,
   type NodeId,
-  parseAddress,
   type PeerIdentity,
   Priority,
   type SendOptions,
@@ -159,11 +157,8 @@ export class QuicTransport implements Transport {
     if (host === undefined || endpoint === undefined || !this.#started || this.#closing !== undefined) {
       throw new DialError('TRANSPORT_CLOSED', `${this.name} is not running`)
     }
-    const address = this.#parse(text)
-    const expected = expectedNode(address, options.expected)
-    if (expected === this.#components.identity.nodeId) {
-      throw new DialError('IDENTITY_OWN', 'this address names the node itself')
-    }
+    const own = this.#components.identity.nodeId
+    const { address, expected } = dialTarget(this, text, { own, expected: options.expected })
     if (!host.admit({ address: text, node: expected })) {
       throw new DialError('DIAL_DENIED', 'own admission rules say no')
     }
@@ -463,28 +458,6 @@ export class QuicTransport implements Transport {
   #closedError(): TransportError {
     return new TransportError('TRANSPORT_CLOSED', `${this.name} was closed`)
   }
-
-  #parse(text: string): Address {
-    let address: Address
-    try {
-      address = parseAddress(text)
-    } catch (error) {
-      throw new DialError('ADDRESS_INVALID', error instanceof Error ? error.message : text, { cause: error })
-    }
-    if (!this.schemes.includes(address.scheme)) {
-      throw new DialError('ADDRESS_UNSUPPORTED', `${this.name} takes ${this.schemes.join(', ')}, not ${address.scheme}`)
-    }
-    if (address.host === '') throw new DialError('ADDRESS_INVALID', `${formatAddress(address)} names no host`)
-    return address
-  }
-}
-
-function expectedNode(address: Address, expected: NodeId | undefined): NodeId | undefined {
-  if (expected !== undefined && !isNodeId(expected)) throw new ArgumentError('the expected node is no node id')
-  if (expected !== undefined && address.nodeId !== undefined && expected !== address.nodeId) {
-    throw new DialError('ADDRESS_INVALID', `the address names ${address.nodeId}, expected was ${expected}`)
-  }
-  return expected ?? address.nodeId
 }
 
 /** What a dial rejects with when its connection ended before it was handed out. */

@@ -32,6 +32,7 @@ export type {
   TransportFactory,
   DialOptions,
 } from './transport.js'
+export { parseDialAddress, dialTarget } from './dial-target.js'
 export type {
   Connection,
   ConnectionHandler,
