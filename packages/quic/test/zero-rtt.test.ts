@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import type { QuicOptions } from '../src/index.js'
-import { closeAll, closing, connect, dial, dialler, Keeper, listener, type Station, testNode } from './bench.js'
+import { Keeper } from '@aiv/testkit'
+import { closeAll, closing, connect, dial, dialler, listener, type Station, testNode } from './bench.js'
 import { UdpProxy } from './udp-proxy.js'
 
 afterEach(closeAll)
