@@ -10,6 +10,7 @@ import {
   type NodeId,
   parseAddress,
   type Path,
+  sourcePrefixes,
   type Transport,
   type TransportComponents,
   TransportError,
@@ -23,7 +24,6 @@ import type { HtxLink } from './htx-link.js'
 import { HalfOpenTable } from './half-open-table.js'
 import { KnownHosts } from './known-hosts.js'
 import type { Arrival, Listening, LinkListener, LinkProvider } from './link-provider.js'
-import { sourcePrefixes } from './ip-prefix.js'
 import { TransportMetrics } from './transport-metrics.js'
 import {
   type HtxTransportOptions,

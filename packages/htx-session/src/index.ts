@@ -27,7 +27,6 @@ export {
   defaultHalfOpenLimits,
   verifyHalfOpenLimits,
 } from './half-open-table.js'
-export { type SourcePrefixes, sourcePrefixes } from './ip-prefix.js'
 export { transportMetricNames } from './transport-metrics.js'
 export { type InterfaceAddress, dialableHosts, socketAddress } from './socket-address.js'
 export { listenError } from './listen-error.js'

@@ -33,6 +33,8 @@ export type {
   DialOptions,
 } from './transport.js'
 export { parseDialAddress, dialTarget } from './dial-target.js'
+export { type SourcePrefixes, sourcePrefixes } from './ip-prefix.js'
+export { SourceRates, type SourceRatesOptions } from './source-rates.js'
 export type {
   Connection,
   ConnectionHandler,
