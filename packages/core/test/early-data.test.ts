@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { encodeHello, encodeLinkEnvelopeHeader, encodePing, decodePing, MessageKind, PacketKind } from '@aiv/routing'
+import { encodePing, decodePing, PacketKind } from '@aiv/routing'
 import { World } from '@aiv/testkit'
 import {
   DialError,
@@ -15,6 +15,7 @@ import {
   type TransportHost,
 } from '@aiv/transport-api'
 import type { AivNode } from '../src/index.js'
+import { helloPacket, messagePacket } from './packets.js'
 import { identity, nodeIn, ways } from './world-nodes.js'
 
 /** A transport with 0-RTT, played by hand. */
@@ -127,34 +128,9 @@ class HandConnection implements Connection {
   }
 }
 
-const EPOCH = '0102030405060708'
-
+/** `firstNormal`: the lowest counter that the peer may still send at normal priority. */
 function hello(firstNormal = 0): Uint8Array {
-  return encodeHello({
-    version: 1,
-    capabilities: 0,
-    deviceType: undefined,
-    record: undefined,
-    observedAddress: undefined,
-    epoch: EPOCH,
-    firstCounters: [0, 0, firstNormal, 0],
-    heard: true,
-  })
-}
-
-function message(counter: number, text: string): Uint8Array {
-  const header = encodeLinkEnvelopeHeader({
-    priority: Priority.Normal,
-    compressed: false,
-    ordered: true,
-    acknowledge: true,
-    kind: MessageKind.Message,
-    counter,
-    lifetimeS: 30,
-    protocol: 'chat/1',
-    requestId: undefined,
-  })
-  return joinBytes([header, new TextEncoder().encode(text)])
+  return helloPacket('0102030405060708', [0, 0, firstNormal, 0])
 }
 
 async function setup() {
@@ -179,13 +155,13 @@ describe('early data, which may be a replay', () => {
     const { world, first, peer, seen } = await setup()
     const connection = first.accept(peer, true)
     connection.receive(hello())
-    connection.receive(message(0, 'early'))
+    connection.receive(messagePacket(0, 'early'))
     await world.advance(100)
     expect(connection.kinds()).not.toContain(PacketKind.LinkAck)
     connection.establish()
     await world.advance(100)
     expect(seen).toEqual([])
-    connection.receive(message(0, 'again'))
+    connection.receive(messagePacket(0, 'again'))
     await world.advance(100)
     expect(seen).toEqual(['again'])
     expect(connection.kinds()).toContain(PacketKind.LinkAck)
@@ -199,7 +175,7 @@ describe('early data, which may be a replay', () => {
     replayed.abort()
     const connection = first.accept(peer, false)
     connection.receive(hello())
-    connection.receive(message(0, 'the first'))
+    connection.receive(messagePacket(0, 'the first'))
     await world.advance(100)
     expect(seen).toEqual(['the first'])
   })
@@ -210,7 +186,7 @@ describe('early data, which may be a replay', () => {
     connection.receive(hello(7))
     connection.receive(hello(1_000))
     connection.establish()
-    connection.receive(message(7, 'the eighth'))
+    connection.receive(messagePacket(7, 'the eighth'))
     await world.advance(100)
     expect(seen).toEqual(['the eighth'])
   })
@@ -231,6 +207,19 @@ describe('a connection that is not confirmed', () => {
     sendAndForget(node, peer, Priority.Normal)
     await world.advance(1)
     expect(connection.kinds()).toEqual([PacketKind.Hello, PacketKind.Link])
+  })
+
+  test('that is never confirmed costs a message nothing but time: it goes again over the next one', async () => {
+    const { world, node, first, peer } = await setup()
+    const lost = first.accept(peer, true)
+    sendAndForget(node, peer, Priority.Normal)
+    await world.advance(1)
+    lost.abort()
+    const next = first.accept(peer, false)
+    await world.advance(1)
+    const [before, again] = [lost, next].map(({ sent }) => sent.filter(([kind]) => kind === PacketKind.Link))
+    expect(again).toHaveLength(1)
+    expect(again).toEqual(before)
   })
 
   test('is not preferred to one that is, until it is confirmed', async () => {
