@@ -9,7 +9,6 @@ import {
   type Connection,
   type ConnectionHandler,
   type ConnectionStats,
-  formatAddress,
   type Millis,
   type PacketInfo,
   type Path,
@@ -18,6 +17,7 @@ import {
   type Random,
   type SendOptions,
   type SendResult,
+  socketAddress,
   type Timer,
 } from '@aiv/transport-api'
 import type { BufferPool } from './buffer-pool.js'
@@ -709,6 +709,5 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
 
 /** An end of the path as a URL without a node id; an IPv4-mapped IPv6 address as the IPv4 one. */
 export function quicAddress({ host, port }: UdpAddress): string {
-  const plain = host.startsWith('::ffff:') && host.includes('.') ? host.slice(7) : host
-  return formatAddress({ scheme: 'quic', nodeId: undefined, host: plain, port, path: '' })
+  return socketAddress('quic', host, port)
 }

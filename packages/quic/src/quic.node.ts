@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os'
-import type { TransportFactory } from '@aiv/transport-api'
+import { dialableHosts as hostsOf, type TransportFactory } from '@aiv/transport-api'
 import { createCredentials, identifyPeer } from './certificate.node.js'
 import { quicheEngine } from './engine-quiche.node.js'
 import { type QuicOptions, verifyQuicOptions } from './options.js'
@@ -23,13 +23,7 @@ export function quic(options: QuicOptions = {}): TransportFactory {
     })
 }
 
-/** The address itself; of a wildcard those of all interfaces, the internal ones last, without link-local IPv6 ones. */
+/** Of the machine as it is now. */
 function dialableHosts(host: string): readonly string[] {
-  if (host !== '::' && host !== '0.0.0.0') return [host]
-  const all = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ address, family }) => (family === 'IPv4' || host === '::') && !address.startsWith('fe80:'))
-  return [...all.filter(({ internal }) => !internal), ...all.filter(({ internal }) => internal)].map(
-    ({ address }) => address,
-  )
+  return hostsOf(host, networkInterfaces())
 }
