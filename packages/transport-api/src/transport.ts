@@ -28,6 +28,10 @@ export interface TransportPolicy {
   readonly maxConnections: number
   /** Share of the time that a radio may scan, 0 to 1. */
   readonly dutyCycle: number
+  /**
+   * Of what this node sends. Kept by transports that share a medium and so pace themselves; over TCP and UDP by whoever
+   * sends, who alone can choose what waits: a transport would have to hold back what it has accepted.
+   */
   readonly maxBytesPerSecond: number
   /** dBm; `undefined`: the radio's own default. */
   readonly transmitPowerDbm: number | undefined
