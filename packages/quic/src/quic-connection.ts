@@ -143,6 +143,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   #failure: AivError | undefined
   #timer: Timer | undefined
   #timerAt: Millis = 0
+  #willLookAround = false
   #onceDown: (() => void)[] = []
 
   constructor(parts: QuicConnectionParts) {
@@ -352,6 +353,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   #schedule(): void {
     this.#again = true
     if (this.#driving || this.#scheduled) return
+    if (this.#closed === undefined && this.#session.willProgress) return
     this.#scheduled = true
     this.#turnAt = this.#clock.now()
     queueMicrotask(this.#flush)
@@ -373,7 +375,10 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
       while (this.#again && this.#closed === undefined)
     } finally {
       this.#driving = false
-      this.#arm()
+      if (!this.#willLookAround && this.#closed === undefined && !this.#session.willProgress) {
+        this.#willLookAround = true
+        queueMicrotask(this.#lookAround)
+      }
     }
   }
 
@@ -382,14 +387,23 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     if (this.#closed !== undefined) return this.#tellClosed()
     this.#turnAt = this.#clock.now()
     this.#lookAtHandshake()
+    // All of it follows in this turn, together with what is said until then
+    if (this.#session.willProgress && this.#closed === undefined) return
     if (this.#handler !== undefined && this.#closed === undefined) this.#readAll()
     // What is sent from within the calls that follow is looked at once more
     this.#again = false
     this.#writeAll()
+    this.#lookAtClosing(this.#turnAt)
+  }
+
+  /** What need not be known before the answer is on its way. */
+  readonly #lookAround = (): void => {
+    this.#willLookAround = false
+    if (this.#closed !== undefined) return
     this.#lookForTicket()
     this.#lookAtLiveness(this.#turnAt)
     this.#lookForStall(this.#turnAt)
-    this.#lookAtClosing(this.#turnAt)
+    this.#arm()
   }
 
   #lookAtHandshake(): void {
@@ -468,17 +482,23 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     const { streams } = this.#session
     this.#guarded(() => {
       this.#receiver.resume(streams)
-      for (const id of streams.readable()) {
-        if (this.#told) return
-        if ((id & 2) !== 0) this.#receiver.read(id, streams)
-        else if (this.#established) this.#readBidi(id)
-      }
-      if (this.#established) this.#readDatagrams(streams)
+      streams.eachReadable(this.#readStream)
+      if (this.#established && !this.#told) this.#readDatagrams(streams)
     })
   }
 
+  readonly #readStream = (id: number): boolean => {
+    if (this.#told) return false
+    if ((id & 2) !== 0) this.#receiver.read(id, this.#session.streams)
+    else if (this.#established) this.#readBidi(id)
+    return true
+  }
+
   #readOpeningStreams(streams: QuicStreams): void {
-    for (const id of streams.readable()) if ((id & 2) !== 0) this.#receiver.read(id, streams)
+    streams.eachReadable((id) => {
+      if ((id & 2) !== 0) this.#receiver.read(id, streams)
+      return true
+    })
   }
 
   /** What the other side should not have sent ends the connection and not the program. */
@@ -521,7 +541,9 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     if (state === 'handshake' || (state === 'early' && this.direction === 'dialled' && this.#opening === undefined))
       return
     let wrote = this.#sender.pump(this.#turnAt, streams, this.#opening)
-    if (this.#established) for (const stream of [...this.#bidi.values()]) wrote = stream.pump() || wrote
+    if (this.#established && this.#bidi.size > 0) {
+      for (const stream of [...this.#bidi.values()]) wrote = stream.pump() || wrote
+    }
     if (wrote) {
       this.#wrote = true
       this.#watchFrom &&= this.#turnAt
@@ -677,12 +699,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   /** A timer that is due too early is left alone: it looks again when it runs. */
   #arm(): void {
     if (this.#closed !== undefined) return
-    const at = Math.min(
-      this.#ready ? this.#liveness.nextAt(this.#session.lastHeardAt, this.#rttMs) : Infinity,
-      this.#queues.nextExpiryAt(),
-      this.#closing?.until ?? Infinity,
-      this.#watchFrom === undefined ? Infinity : this.#watchFrom + STALLED_MS,
-    )
+    const at = this.#nextAt()
     if (this.#timer !== undefined) {
       if (this.#timerAt <= at) return
       this.#timer.clear()
@@ -691,6 +708,15 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     if (at === Infinity) return
     this.#timerAt = at
     this.#timer = this.#clock.setTimeout(this.#onTimer, Math.max(0, at - this.#clock.now()))
+  }
+
+  #nextAt(): Millis {
+    return Math.min(
+      this.#ready ? this.#liveness.nextAt(this.#session.lastHeardAt, this.#rttMs) : Infinity,
+      this.#queues.nextExpiryAt(),
+      this.#closing?.until ?? Infinity,
+      this.#watchFrom === undefined ? Infinity : this.#watchFrom + STALLED_MS,
+    )
   }
 
   readonly #onTimer = (): void => {
