@@ -109,6 +109,8 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   readonly #sender: PacketSender
   readonly #liveness: Liveness
   readonly #bidi = new Map<number, QuicByteStream>()
+  /** Streams that are over here and perhaps not yet in the engine; bounded by the credit for streams. */
+  readonly #leaving = new Set<number>()
   readonly #openedAt: Millis
   #receiver: PacketReceiver
   #session: QuicSession
@@ -293,7 +295,18 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   onProgress(): boolean {
     this.#wrote = false
     this.#drive()
-    return this.#wrote
+    return this.#wrote || this.#isUndelivered()
+  }
+
+  /** The engine may hold what it was not allowed to send so far: every acknowledgement may allow it. */
+  #isUndelivered(): boolean {
+    const { streams } = this.#session
+    if (this.#bidi.size > 0 || !this.#sender.confirm(streams)) return true
+    for (const id of this.#leaving) {
+      if (!streams.isDelivered(id)) return true
+      this.#leaving.delete(id)
+    }
+    return false
   }
 
   onPath(change: QuicPathChange): void {
@@ -348,6 +361,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
 
   forget(stream: QuicByteStream): void {
     this.#bidi.delete(stream.id)
+    this.#leaving.add(stream.id)
   }
 
   #schedule(): void {
@@ -670,6 +684,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     this.#queues.dropAll(reason.code)
     for (const stream of this.#bidi.values()) stream.end()
     this.#bidi.clear()
+    this.#leaving.clear()
     this.#parts.owner.onClosed(this, reason, this.#failure)
     this.#tellClosed()
     const waiting = this.#onceDown

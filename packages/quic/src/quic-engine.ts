@@ -117,7 +117,8 @@ export interface QuicClose {
 export interface QuicSessionHandler {
   /**
    * State, streams, datagrams or credit may have changed; what is written in here goes out when it returns. False:
-   * nothing was, so that an acknowledgement may wait for company.
+   * nothing was, and nothing written before waits to be sent or acknowledged, so that an acknowledgement may wait for
+   * company.
    */
   onProgress(): boolean
   onPath(change: QuicPathChange): void

@@ -177,6 +177,11 @@ export class UdpSession implements QuicSession {
     if (this.#gone || this.#state === 'closed') return
     // Without the listener's part of the handshake the dialler could not read why
     if (this.#state === 'early') this.#transmit()
+    // Nor could the listener without the dialler's
+    if (this.#greeting && !this.#running) {
+      this.#greeting = false
+      this.#transmit()
+    }
     this.#engine.close(code, reason)
     this.flush()
     this.#end()
@@ -251,10 +256,10 @@ export class UdpSession implements QuicSession {
     else this.#end()
     // Whoever waited for the connection says something first, in this turn
     this.#greeting = before !== 'established' && this.#state === 'established' && this.direction === 'dialled'
-    const wrote = this.#tell()
+    const busy = this.#tell()
     if (this.#greeting) queueMicrotask(this.#afterGreeting)
     else if (before === 'established') {
-      if (wrote || this.#unanswered >= ANSWER_AFTER) this.#transmit()
+      if (busy || this.#unanswered >= ANSWER_AFTER) this.#transmit()
       else {
         this.#answerAt = this.#host.settings.clock.now() + ANSWER_WITHIN_MS
         this.#arm()
@@ -271,7 +276,7 @@ export class UdpSession implements QuicSession {
     if (!this.#gone) this.#host.onAccepted(this)
   }
 
-  /** True when anything was written, or may have been. */
+  /** True when there may be something to send. */
   #tell(): boolean {
     // Within a handshake there is nothing to read or to write
     if (this.#state !== 'early' && this.#state !== 'established') return true
