@@ -126,10 +126,6 @@ export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
     this.#unvalidated.remove(sourcePrefix(session.firstRemote.host), session)
   }
 
-  onAccepted(session: UdpSession): void {
-    this.#handler.onSession(session)
-  }
-
   onGone(session: UdpSession): void {
     this.onValidated(session)
     this.#sessions.delete(session)
@@ -211,13 +207,16 @@ export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
     engineSession.receive(bytes, path)
     // Bytes that are no handshake leave nothing behind
     if (!engineSession.hasReceived()) return
-    void evicted?.destroy()
     const session = UdpSession.accept(this, engineSession, listener, path)
+    // The other end waits for this, and for nothing of what follows
+    session.flush()
+    void evicted?.destroy()
     session.ownId(id)
     // The client's Initial and 0-RTT packets carry the id that it made up
     if (originalId === undefined) session.ownId(clientId)
     this.#unvalidated.add(sourcePrefix(remote.host), session)
     this.addSession(session)
+    this.#handler.onSession(session)
   }
 }
 

@@ -37,7 +37,6 @@ export interface UdpSessionHost {
   removeId(id: Uint8Array): void
   addSession(session: UdpSession): void
   onValidated(session: UdpSession): void
-  onAccepted(session: UdpSession): void
   onGone(session: UdpSession): void
   schedule(session: UdpSession): void
 }
@@ -79,8 +78,6 @@ export class UdpSession implements QuicSession {
   #running = false
   /** The end of a dialler's handshake waits for what is said first. */
   #greeting = false
-  /** An accepted one is known to the handler of its endpoint. */
-  #introduced: boolean
   #gone = false
   #timer: Timer | undefined
   #timerAt: Millis = 0
@@ -97,7 +94,6 @@ export class UdpSession implements QuicSession {
     this.#socket = socket
     this.#path = path
     this.direction = direction
-    this.#introduced = direction === 'dialled'
     this.streams = engine.streams
     this.firstRemote = path.from
     const now = host.settings.clock.now()
@@ -107,9 +103,7 @@ export class UdpSession implements QuicSession {
   }
 
   static accept(host: UdpSessionHost, engine: PacketSession, socket: UdpSocket, path: PacketPath): UdpSession {
-    const session = new UdpSession(host, engine, socket, path, 'accepted')
-    session.#wake()
-    return session
+    return new UdpSession(host, engine, socket, path, 'accepted')
   }
 
   static async connect(
@@ -217,7 +211,9 @@ export class UdpSession implements QuicSession {
     this.#unanswered++
     this.lastHeardAt = this.#host.settings.clock.now()
     this.#engine.receive(bytes, path)
-    this.#wake()
+    // The other end waits for nothing but the end of a handshake; otherwise, the rest of the turn's datagrams come first
+    if (this.#state === 'handshake' && this.#engine.isEstablished()) this.run()
+    else this.#wake()
   }
 
   onSocketError(error: NodeJS.ErrnoException): void {
@@ -267,13 +263,6 @@ export class UdpSession implements QuicSession {
     } else if (this.#state === 'established') this.#beginWell()
     else this.#transmit()
     this.#lookAtEnd()
-    if (!this.#introduced) this.#introduce()
-  }
-
-  /** Whoever is told of a stranger is told when it has its answer: that is what the other end waits for. */
-  #introduce(): void {
-    this.#introduced = true
-    if (!this.#gone) this.#host.onAccepted(this)
   }
 
   /** True when there may be something to send. */
