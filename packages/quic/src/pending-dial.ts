@@ -8,20 +8,25 @@ import type { QuicConnection } from './quic-connection.js'
 export class PendingDial {
   readonly connection: Promise<QuicConnection>
   readonly #signal: AbortSignal | undefined
-  readonly #timer: Timer
+  #timer: Timer | undefined
   #resolve: (connection: QuicConnection) => void = () => undefined
   #reject: (error: unknown) => void = () => undefined
   #isOver = false
   /** What has begun and is to be undone when it is stopped. */
   #undo: ((error: Error) => void) | undefined
 
-  constructor(clock: Clock, timeoutMs: number, signal: AbortSignal | undefined) {
+  constructor(signal: AbortSignal | undefined) {
     this.connection = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
     this.#signal = signal
     signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** From now on. */
+  limit(clock: Clock, timeoutMs: number): void {
+    if (this.#isOver) return
     this.#timer = clock.setTimeout(
       () => this.stop(new DialError('DIAL_TIMEOUT', `no connection in ${timeoutMs} ms`, { retryable: true })),
       timeoutMs,
@@ -58,7 +63,7 @@ export class PendingDial {
   #end(): boolean {
     if (this.#isOver) return false
     this.#isOver = true
-    this.#timer.clear()
+    this.#timer?.clear()
     this.#signal?.removeEventListener('abort', this.#onAbort)
     return true
   }

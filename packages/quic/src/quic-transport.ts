@@ -167,8 +167,10 @@ export class QuicTransport implements Transport {
     if (this.#open.size >= this.#maxConnections) {
       throw new DialError('DIAL_DENIED', `${this.#maxConnections} connections are the limit`, { retryable: true })
     }
-    const dial = new PendingDial(this.#components.clock, this.#options.dialTimeoutMs, options.signal)
+    const dial = new PendingDial(options.signal)
     this.#dials.set(dial, this.#connect(dial, host, endpoint, address, expected, options.early === true))
+    // The first flight is on its way where it can be
+    dial.limit(this.#components.clock, this.#options.dialTimeoutMs)
     try {
       const connection = await dial.connection
       this.#metrics.count('dials', { code: 'OK' })

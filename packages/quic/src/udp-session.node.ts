@@ -111,10 +111,11 @@ export class UdpSession implements QuicSession {
     remote: UdpAddress,
     begin: (id: Uint8Array, local: UdpAddress) => PacketSession,
   ): Promise<UdpSession> {
-    const socket = await UdpSocket.connect(remote, host.slots, {
+    const opened = UdpSocket.connect(remote, host.slots, {
       onDatagram: (bytes) => session.receiveOn(socket, bytes),
       onError: (error) => session.onSocketError(error),
     })
+    const socket = opened instanceof UdpSocket ? opened : await opened
     const path: PacketPath = { from: remote, to: socket.local }
     const session: UdpSession = new UdpSession(host, begin(host.newId(), socket.local), socket, path, 'dialled')
     host.addSession(session)

@@ -54,20 +54,26 @@ export class UdpSocket {
     }
   }
 
-  /** A socket that receives from `to` alone, on a fresh port of the address that the route there has now. */
-  static async connect(to: UdpAddress, slots: SendSlots, handler: UdpSocketHandler): Promise<UdpSocket> {
+  /**
+   * A socket that receives from `to` alone, on a fresh port of the address that the route there has now. At once where
+   * the system connects at once, which it does as there is nothing to look up.
+   */
+  static connect(to: UdpAddress, slots: SendSlots, handler: UdpSocketHandler): UdpSocket | Promise<UdpSocket> {
     const socket = newSocket(to.host)
-    try {
-      const connected = new Promise<void>((resolve, reject) => {
-        socket.connect(to.port, to.host, (error?: Error) => (error === undefined ? resolve() : reject(error)))
-      })
-      // There is nothing to look up, so that it is connected by now, to be told of in the next tick; or never
-      if (isWildcard(socket.address().address)) await connected
-      return new UdpSocket(socket, true, slots, handler)
-    } catch (error) {
-      socket.close()
-      throw error
-    }
+    let failure: Error | undefined
+    let settle = (error?: Error): void => void (failure = error)
+    // Without a listener an error would be thrown at nobody
+    socket.once('error', (error) => settle(error))
+    socket.connect(to.port, to.host, (error?: Error) => settle(error))
+    if (isConnected(socket)) return new UdpSocket(socket, true, slots, handler)
+    return new Promise((resolve, reject) => {
+      settle = (error): void => {
+        if (error === undefined) return resolve(new UdpSocket(socket, true, slots, handler))
+        socket.close()
+        reject(error)
+      }
+      if (failure !== undefined) settle(failure)
+    })
   }
 
   /** Where the next datagram is to be written; `undefined` while the kernel takes no more: come back later in the turn. */
@@ -136,9 +142,14 @@ async function bound(host: string, port: number): Promise<Socket> {
   return socket
 }
 
-/** A socket that is not connected has no address of its own. */
-function isWildcard(host: string): boolean {
-  return host === '0.0.0.0' || host === '::'
+/** One that is not has no address of its own, or none at all. */
+function isConnected(socket: Socket): boolean {
+  try {
+    const { address } = socket.address()
+    return address !== '0.0.0.0' && address !== '::'
+  } catch {
+    return false
+  }
 }
 
 function enlarge(socket: Socket): void {

@@ -150,6 +150,15 @@ describe('an acknowledgement may make room for what the engine could not send', 
   })
 })
 
+describe('a dial where the system opens no path', () => {
+  test.each(['255.255.255.255', '[fe80::1%nowhere]'])('to %s fails at once', async (host) => {
+    const a = await dialler()
+    const timers = a.node.clock.timers
+    await expect(a.transport.dial(`quic://${host}:9`, {})).rejects.toMatchObject({ code: 'DIAL_REFUSED' })
+    expect(a.node.clock.timers).toBe(timers)
+  })
+})
+
 describe('buffers to send from', () => {
   test('are used again when they are free, and left to the kernel when not', () => {
     const slots = new SendSlots(100)
