@@ -308,7 +308,7 @@ class QuicheStreams implements QuicStreams {
 
   /**
    * Streams come one after the other, so the one read last or the next of its kind is mostly all there is: asking for
-   * these costs a tenth of an iterator of the binding, which is twice the price of sending a datagram.
+   * these costs a tenth of an iterator of the binding, which costs more than to send a datagram.
    */
   eachReadable(read: (stream: number) => boolean): void {
     const connection = this.#connection

@@ -295,7 +295,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   onProgress(): boolean {
     this.#wrote = false
     this.#drive()
-    return this.#wrote || this.#isUndelivered()
+    return this.#wrote || this.#closed !== undefined || this.#isUndelivered()
   }
 
   /** The engine may hold what it was not allowed to send so far: every acknowledgement may allow it. */

@@ -150,11 +150,17 @@ describe('an acknowledgement may make room for what the engine could not send', 
   })
 })
 
+test('a connection that is closed within a turn says so in it', async () => {
+  const connection = await connectionOver(new CountingSession())
+  connection.abort(new Error('no more'))
+  expect(connection.onProgress()).toBe(true)
+})
+
 describe('a dial where the system opens no path', () => {
   test.each(['255.255.255.255', '[fe80::1%nowhere]'])('to %s fails at once', async (host) => {
     const a = await dialler()
     const timers = a.node.clock.timers
-    await expect(a.transport.dial(`quic://${host}:9`, {})).rejects.toMatchObject({ code: 'DIAL_REFUSED' })
+    await expect(a.transport.dial(`quic://${host}:9`, { expected: undefined })).rejects.toMatchObject({ code: 'DIAL_REFUSED' })
     expect(a.node.clock.timers).toBe(timers)
   })
 })
