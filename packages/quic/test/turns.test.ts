@@ -160,7 +160,9 @@ describe('a dial where the system opens no path', () => {
   test.each(['255.255.255.255', '[fe80::1%nowhere]'])('to %s fails at once', async (host) => {
     const a = await dialler()
     const timers = a.node.clock.timers
-    await expect(a.transport.dial(`quic://${host}:9`, { expected: undefined })).rejects.toMatchObject({ code: 'DIAL_REFUSED' })
+    await expect(a.transport.dial(`quic://${host}:9`, { expected: undefined })).rejects.toMatchObject({
+      code: 'DIAL_REFUSED',
+    })
     expect(a.node.clock.timers).toBe(timers)
   })
 })
