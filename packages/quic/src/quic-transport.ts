@@ -25,6 +25,7 @@ import { QuicError } from './errors.js'
 import { QuicMetrics } from './metrics.js'
 import { DEFAULT_PORT, engineLimits, type VerifiedQuicOptions } from './options.js'
 import { SCRATCH_BYTES } from './packet-receiver.js'
+import { PendingDial } from './pending-dial.js'
 import { quicAddress, QuicConnection, type QuicConnectionOwner, type QuicConnectionShared } from './quic-connection.js'
 import type { QuicCredentials, QuicEndpoint, QuicEngine, QuicSession, UdpAddress } from './quic-engine.js'
 import { sourcePrefix } from './source-prefix.js'
@@ -66,7 +67,8 @@ export class QuicTransport implements Transport {
   readonly #open = new Set<QuicConnection>()
   /** Accepted ones of {@link #open} by where they came from. */
   readonly #bySource = new Map<string, number>()
-  readonly #dials = new Map<AbortController, Promise<Connection>>()
+  /** With what opens their sessions. */
+  readonly #dials = new Map<PendingDial, Promise<void>>()
   #reservedBytes = 0
   #policy: TransportPolicy | undefined
   #host: TransportHost | undefined
@@ -165,94 +167,59 @@ export class QuicTransport implements Transport {
     if (this.#open.size >= this.#maxConnections) {
       throw new DialError('DIAL_DENIED', `${this.#maxConnections} connections are the limit`, { retryable: true })
     }
-    const stop = new AbortController()
-    const dial = this.#dialUntil(stop, host, endpoint, address, expected, options)
-    this.#dials.set(stop, dial)
+    const dial = new PendingDial(options.signal)
+    this.#dials.set(dial, this.#connect(dial, host, endpoint, address, expected, options))
+    // The first flight is on its way where it can be
+    dial.limit(this.#components.clock, this.#options.dialTimeoutMs)
     try {
-      const connection = await dial
+      const connection = await dial.connection
       this.#metrics.count('dials', { code: 'OK' })
       return connection
     } catch (error) {
       this.#metrics.count('dials', { code: error instanceof DialError ? error.code : 'DIAL_ABORTED' })
       throw error
     } finally {
-      this.#dials.delete(stop)
+      this.#dials.delete(dial)
     }
   }
 
-  async #dialUntil(
-    stop: AbortController,
-    host: TransportHost,
-    endpoint: QuicEndpoint,
-    address: Address,
-    expected: NodeId | undefined,
-    { signal, early = false, firstFlight = [] }: DialOptions,
-  ): Promise<QuicConnection> {
-    const { dialTimeoutMs } = this.#options
-    const onAbort = (): void => stop.abort(signal?.reason)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const timer = this.#components.clock.setTimeout(
-      () => stop.abort(new DialError('DIAL_TIMEOUT', `no connection in ${dialTimeoutMs} ms`, { retryable: true })),
-      dialTimeoutMs,
-    )
-    try {
-      return await this.#connect(stop.signal, host, endpoint, address, expected, { early, firstFlight })
-    } catch (error) {
-      stop.signal.throwIfAborted()
-      throw error instanceof DialError
-        ? error
-        : new DialError('DIAL_REFUSED', `${address.host} cannot be reached`, { cause: error, retryable: true })
-    } finally {
-      timer.clear()
-      signal?.removeEventListener('abort', onAbort)
-    }
-  }
-
+  /** Never rejects: what goes wrong is the dial's. */
   async #connect(
-    signal: AbortSignal,
+    dial: PendingDial,
     host: TransportHost,
     endpoint: QuicEndpoint,
     address: Address,
     expected: NodeId | undefined,
-    { early, firstFlight }: Required<Pick<DialOptions, 'early' | 'firstFlight'>>,
-  ): Promise<QuicConnection> {
+    { early = false, firstFlight = [] }: DialOptions,
+  ): Promise<void> {
     const to: UdpAddress = { host: address.host, port: address.port ?? DEFAULT_PORT }
     const where = quicAddress(to)
     const unixNow = this.#components.clock.unixNow()
     const resumes = expected !== undefined && (early || firstFlight.length > 0)
     const ticket = resumes ? this.#tickets.take(unixNow, expected, where) : undefined
     const packets = ticket === undefined ? [] : firstFlight
-    const session = await endpoint.connect(to, { ticket, signal })
-    ticket?.fill(0)
-    if (signal.aborted) {
-      session.close(0, '')
-      signal.throwIfAborted()
-    }
-    let onAbort: (() => void) | undefined
     try {
-      return await new Promise<QuicConnection>((resolve, reject) => {
-        const connection = this.#make(session, this.#dialler(host, where, expected, resolve, reject), early, () =>
-          endpoint.connect(to, { ticket: undefined, signal: new AbortController().signal }),
-        )
-        onAbort = () => connection.abort(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
-        signal.addEventListener('abort', onAbort, { once: true })
-        connection.start()
-        for (const packet of packets) connection.send(packet, firstFlightPacket)
-      })
+      const session = await endpoint.connect(to, ticket)
+      if (dial.isOver) return session.close(0, '')
+      const owner = this.#dialler(dial, host, where, expected)
+      const connection = this.#make(session, owner, early, () => endpoint.connect(to, undefined))
+      dial.begun((error) => connection.abort(error))
+      connection.start()
+      for (const packet of packets) connection.send(packet, firstFlightPacket)
+    } catch (error) {
+      const failure = { cause: error, retryable: true }
+      dial.fail(
+        error instanceof DialError
+          ? error
+          : new DialError('DIAL_REFUSED', `${address.host} cannot be reached`, failure),
+      )
     } finally {
-      if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
+      ticket?.fill(0)
     }
   }
 
-  #dialler(
-    host: TransportHost,
-    where: string,
-    expected: NodeId | undefined,
-    resolve: (connection: QuicConnection) => void,
-    reject: (error: Error) => void,
-  ): QuicConnectionOwner {
+  #dialler(dial: PendingDial, host: TransportHost, where: string, expected: NodeId | undefined): QuicConnectionOwner {
     let remote: NodeId | undefined
-    let waiting = true
     return {
       onIdentity: ({ nodeId }) => {
         remote = nodeId
@@ -268,9 +235,8 @@ export class QuicTransport implements Transport {
           : new DialError('DIAL_DENIED', 'own admission rules say no')
       },
       onReady: (connection) => {
-        waiting = false
         this.#handOut(connection)
-        resolve(connection)
+        dial.succeed(connection)
       },
       onEstablished: (wasEarly) => this.#countEarly(wasEarly),
       onTicket: (ticket) => {
@@ -281,8 +247,7 @@ export class QuicTransport implements Transport {
       onClosed: (connection, reason, error) => {
         this.#forget(connection, reason)
         // Making an error costs a stack trace: only while somebody waits for it
-        if (waiting) reject(handshakeError(reason, error))
-        waiting = false
+        if (!dial.isOver) dial.fail(handshakeError(reason, error))
       },
     }
   }
@@ -420,12 +385,12 @@ export class QuicTransport implements Transport {
     if (this.#starting !== undefined && !this.#started) await Promise.allSettled([this.#starting])
     this.#ticketTimer?.clear()
     const dials = [...this.#dials]
-    for (const [stop] of dials) stop.abort(new DialError('TRANSPORT_CLOSED', `${this.name} was closed`))
+    for (const [dial] of dials) dial.stop(new DialError('TRANSPORT_CLOSED', `${this.name} was closed`))
     for (const connection of this.#all) {
       if (!this.#open.has(connection)) connection.abort(new Error('the transport was closed'))
     }
     await Promise.allSettled([...this.#open].map((connection) => connection.close()))
-    await Promise.allSettled([...dials.map(([, dial]) => dial), this.#endpoint?.close()])
+    await Promise.allSettled([...dials.map(([, connecting]) => connecting), this.#endpoint?.close()])
     this.#tickets.clear()
   }
 

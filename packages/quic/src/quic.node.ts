@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os'
 import { dialableHosts as hostsOf, type TransportFactory } from '@aiv/transport-api'
 import { createCredentials, identifyPeer } from './certificate.node.js'
 import { quicheEngine } from './engine-quiche.node.js'
+import { KnownPeers } from './known-peers.node.js'
 import { type QuicOptions, verifyQuicOptions } from './options.js'
 import { QuicTransport } from './quic-transport.js'
 
@@ -14,13 +15,15 @@ import { QuicTransport } from './quic-transport.js'
 export function quic(options: QuicOptions = {}): TransportFactory {
   const verified = verifyQuicOptions(options)
   const engine = verified.engine ?? quicheEngine()
-  return (components) =>
-    new QuicTransport(components, verified, {
+  return (components) => {
+    const peers = new KnownPeers(identifyPeer)
+    return new QuicTransport(components, verified, {
       engine,
       credentials: createCredentials(components.identity),
-      identify: identifyPeer,
+      identify: (chain) => peers.identify(chain),
       dialableHosts,
     })
+  }
 }
 
 /** Of the machine as it is now. */
