@@ -90,6 +90,7 @@ export default tseslint.config(
       '**/*.node.ts',
       '**/system-clock.ts',
       '**/system-random.ts',
+      '**/test-clock.ts',
     ],
     rules: {
       'no-restricted-globals': ['error', ...platformDoors],

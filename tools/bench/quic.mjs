@@ -7,6 +7,9 @@ import { start } from './transport-adapter.mjs'
 import { udpProxy } from './udp-proxy.mjs'
 
 const MIB = 2 ** 20
+const APPLICATION_BYTES = 100
+/** How a dial goes about 0-RTT. */
+const dials = { 'full handshake': {}, '0-RTT': { early: true }, 'first flight': { firstFlight: [new Uint8Array(10)] } }
 const handler = (own) => ({ onPacket: () => undefined, onDrain: () => undefined, onClosed: () => undefined, ...own })
 const wakes = new WeakMap()
 
@@ -29,7 +32,7 @@ async function pair(network, options = {}) {
   return {
     proxy,
     onAccepted: (run) => (accepted = run),
-    dial: (early = false) => dialler.transport.dial(address, { expected: listener.identity.nodeId, early }),
+    dial: (options) => dialler.transport.dial(address, { expected: listener.identity.nodeId, ...options }),
     async close() {
       await Promise.all([dialler.transport.close(), listener.transport.close()])
       proxy?.close()
@@ -37,18 +40,18 @@ async function pair(network, options = {}) {
   }
 }
 
-/** First application data at the listener and its echo at the dialler, 50 ms each way. */
+/** First application data at the listener, its echo, and the listener's own first word at the dialler; 50 ms each way. */
 async function early() {
   const world = await pair({ delayMs: 50 })
   console.log('\nFirst application data, round trip 100 ms; ms since the dial (median of 5)')
-  for (const kind of ['full handshake', '0-RTT']) {
+  for (const [kind, options] of Object.entries(dials)) {
     const all = []
     for (let round = 0; round < 6; round++) {
       // 0-RTT needs a ticket, which every connection leaves behind
-      all.push(await first(world, kind === '0-RTT'))
+      all.push(await first(world, options))
     }
     // The first one is of code that has not run before
-    const [there, back] = ['there', 'back'].map(
+    const [there, back, word] = ['there', 'back', 'word'].map(
       (key) =>
         all
           .slice(1)
@@ -56,28 +59,43 @@ async function early() {
           .sort((a, b) => a - b)[2],
     )
     const early = all.slice(1).filter((one) => one.early).length
-    console.log(`  ${kind.padEnd(15)} listener ${there.toFixed(0)}, echo ${back.toFixed(0)}; early: ${early} of 5`)
+    console.log(
+      `  ${kind.padEnd(15)} listener ${there.toFixed(0)}, echo ${back.toFixed(0)}, ` +
+        `listener's own word ${word.toFixed(0)}; early: ${early} of 5`,
+    )
   }
   await world.close()
 }
 
-async function first(world, early) {
+async function first(world, options) {
   const begun = performance.now()
   const times = {}
-  world.onAccepted((far) =>
+  world.onAccepted((far) => {
     far.attach(
       handler({
         onPacket(bytes, info) {
-          times.there ??= performance.now() - begun
-          times.early ??= info.early
+          if (bytes.length === APPLICATION_BYTES) {
+            times.there ??= performance.now() - begun
+            times.early ??= info.early
+          }
           far.send(bytes, { priority: 2, delivery: 'reliable' })
+        },
+      }),
+    )
+    far.send(new Uint8Array(1), { priority: 2, delivery: 'reliable' })
+  })
+  const near = await world.dial(options)
+  const echoed = new Promise((resolve) =>
+    near.attach(
+      handler({
+        onPacket(bytes) {
+          times.word ??= performance.now() - begun
+          if (bytes.length === APPLICATION_BYTES) resolve()
         },
       }),
     ),
   )
-  const near = await world.dial(early)
-  const echoed = new Promise((resolve) => near.attach(handler({ onPacket: resolve })))
-  near.send(new Uint8Array(100), { priority: 2, delivery: 'reliable', repeatable: true })
+  near.send(new Uint8Array(APPLICATION_BYTES), { priority: 2, delivery: 'reliable', repeatable: true })
   await echoed
   times.back = performance.now() - begun
   // The ticket for the next time comes right behind the handshake

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
-import { type HtxLink, type HtxLinkHandler, socketAddress } from '@aiv/htx-session'
+import { socketAddress } from '@aiv/transport-api'
+import type { HtxLink, HtxLinkHandler } from '@aiv/htx-session'
 
 /**
  * How much a socket takes before it asks to wait, in bytes: what stands here can no longer be overtaken by anything

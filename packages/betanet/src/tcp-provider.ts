@@ -1,15 +1,7 @@
 import { connect, createServer, type AddressInfo, type Server, type TcpNetConnectOpts } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { type Address, DialError, type TransportProfile } from '@aiv/transport-api'
-import {
-  dialableHosts,
-  LISTEN_BACKLOG,
-  listenError,
-  type Listening,
-  type LinkListener,
-  type LinkProvider,
-  socketAddress,
-} from '@aiv/htx-session'
+import { type Address, DialError, dialableHosts, socketAddress, type TransportProfile } from '@aiv/transport-api'
+import { LISTEN_BACKLOG, listenError, type Listening, type LinkListener, type LinkProvider } from '@aiv/htx-session'
 import { DEFAULT_PORT, type VerifiedBetanetOptions } from './options.js'
 import { SOCKET_HIGH_WATER_MARK, TcpLink } from './tcp-link.js'
 
@@ -44,9 +36,7 @@ export class TcpProvider implements LinkProvider {
     return {
       get addresses() {
         if (advertise !== undefined) return advertise
-        return dialableHosts(bound.address, interfaces()).flatMap(
-          (host) => socketAddress('htx', host, bound.port) ?? [],
-        )
+        return dialableHosts(bound.address, networkInterfaces()).map((host) => socketAddress('htx', host, bound.port))
       },
       close: () => new Promise((resolve) => server.close(() => resolve())),
     }
@@ -98,8 +88,4 @@ function listening(server: Server, host: string | undefined, port: number): Prom
       resolve()
     })
   })
-}
-
-function interfaces() {
-  return Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
 }

@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
 import { describe, expect, test } from '@jest/globals'
 import type { Identity } from '@aiv/security'
+import { Keeper, TestClock, TestHost } from '@aiv/testkit'
 import { parseAddress, Priority, type NodeId, type PeerRecord, type Transport } from '@aiv/transport-api'
 import { betanet, type BetanetOptions } from '../src/index.js'
-import { Keeper, TestClock, TestHost, testNode, type TestNode } from './bench.js'
+import { testNode, type TestNode } from './bench.js'
 
 const reliable = { priority: Priority.Normal, delivery: 'reliable' } as const
 

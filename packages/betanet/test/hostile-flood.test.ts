@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { type Socket, connect } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
+import { Keeper, TestHost } from '@aiv/testkit'
 import { parseAddress } from '@aiv/transport-api'
 import { betanet } from '../src/index.js'
-import { Keeper, TestHost, testNode } from './bench.js'
+import { testNode } from './bench.js'
 
 /** Raw sockets that say one byte after another of what might become a handshake. */
 class Flood {

@@ -5,6 +5,7 @@ import {
   type DialOptions,
   type Millis,
   type NodeId,
+  parseDialAddress,
   type Timer,
   type Transport,
   type TransportComponents,
@@ -12,7 +13,6 @@ import {
   type TransportHost,
   type TransportPolicy,
   type TransportProfile,
-  parseAddress,
 } from '@aiv/transport-api'
 import { type BitchatOptions, verifyMaxLinks } from './bitchat-options.js'
 import { BleError } from './ble-error.js'
@@ -189,7 +189,7 @@ class MeshTransport implements BitchatTransport, MeshConnectionOwner {
   async dial(address: string, options: DialOptions): Promise<Connection> {
     const { signal, expected } = options
     if (this.#state !== 'running') throw new DialError('TRANSPORT_CLOSED', 'bitchat is not running')
-    const node = parseNode(address)
+    const node = parseNode(this, address)
     signal?.throwIfAborted()
     if (node === this.#core.nodeId) throw new DialError('IDENTITY_OWN', `${address} is ourselves`)
     if (expected !== undefined && expected !== node) {
@@ -466,16 +466,8 @@ class MeshTransport implements BitchatTransport, MeshConnectionOwner {
 }
 
 /** @throws DialError for another scheme, and for an address without a node id. */
-function parseNode(address: string): NodeId {
-  let parsed
-  try {
-    parsed = parseAddress(address)
-  } catch (cause) {
-    throw new DialError('ADDRESS_INVALID', `"${address.slice(0, 80)}" is no address`, { cause })
-  }
-  if (parsed.scheme !== SCHEME) throw new DialError('ADDRESS_UNSUPPORTED', `bitchat dials ${SCHEME}: only`)
-  if (parsed.nodeId === undefined || parsed.host !== '') {
-    throw new DialError('ADDRESS_INVALID', `"${address.slice(0, 80)}": ${SCHEME}://<node id>`)
-  }
-  return parsed.nodeId
+function parseNode(transport: BitchatTransport, address: string): NodeId {
+  const { nodeId, host } = parseDialAddress(transport, address)
+  if (nodeId !== undefined && host === '') return nodeId
+  throw new DialError('ADDRESS_INVALID', `"${address.slice(0, 80)}": ${SCHEME}://<node id>`)
 }

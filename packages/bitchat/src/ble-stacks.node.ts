@@ -1,5 +1,7 @@
 import type { EventEmitter } from 'node:events'
+import type { Logger } from '@aiv/transport-api'
 import { BleError } from './ble-error.js'
+import type { RadioLink } from './radio-link.js'
 
 /**
  * What is used of noble 2.8.0 and bleno 0.12.4, which are pinned exactly: their own types cannot be in one program (both
@@ -143,8 +145,52 @@ async function loaded<T>(module: Promise<T>, name: string, version: string): Pro
   }
 }
 
+/** Attribute, notification and L2CAP headers in the controller's buffers. */
+const HEADER_BYTES = 7
+/** What every LE controller has. */
+const LEAST_BUFFER_BYTES = 27
+
+/** How many of the controller's buffers a packet takes; `undefined`: it is not known how large they are. */
+export function buffersFor(packetBytes: number, bufferBytes: number | undefined): number {
+  return Math.ceil((packetBytes + HEADER_BYTES) / (bufferBytes ?? LEAST_BUFFER_BYTES))
+}
+
+/** What {@link watchLinks} asks of whoever has the links. */
+export interface LinkWatcher {
+  readonly stack: string
+  readonly log: Logger
+  /** Whether it is one of this stack's, in use or not yet. */
+  has(handle: number): boolean
+  link(handle: number): RadioLink | undefined
+}
+
+/**
+ * Ends the link of a peer that sends what the stack cannot read, and tells links which of their packets have gone. Right
+ * after the stack has opened its socket.
+ */
+export function watchLinks(hci: Hci, watcher: LinkWatcher): void {
+  guardAgainstPeers(hci, (handle, error) => {
+    watcher.log.warn(`peer sent what ${watcher.stack} cannot read`, { error: String(error) })
+    if (watcher.has(handle)) hci.disconnect(handle)
+  })
+  hci._socket.on('data', (packet: Buffer) => {
+    for (const [handle, count] of completedPackets(packet)) watcher.link(handle)?.sent(count)
+  })
+}
+
+/** With all its links; nothing is heard of it any more. */
+export function stopStack(stack: Noble | Bleno, log: Logger): void {
+  try {
+    stack.stop()
+  } catch (error) {
+    // it was never quite started
+    log.debug('Bluetooth stack not stopped', { error: String(error) })
+  }
+  stack.removeAllListeners()
+}
+
 /** Number Of Completed Packets: handle and count of each link in it. */
-export function completedPackets(packet: Uint8Array): readonly (readonly [handle: number, count: number])[] {
+function completedPackets(packet: Uint8Array): readonly (readonly [handle: number, count: number])[] {
   if (packet[0] !== 0x04 || packet[1] !== 0x13) return []
   const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength)
   const links: (readonly [number, number])[] = []
@@ -157,7 +203,7 @@ export function completedPackets(packet: Uint8Array): readonly (readonly [handle
  * A stack reads what the peer sends with calls that throw when it is cut off, in an event of a socket: without this, one
  * short packet from a stranger ends the process. Right after the stack has opened its socket.
  */
-export function guardAgainstPeers({ _socket: socket }: Hci, onBroken: (handle: number, error: unknown) => void): void {
+function guardAgainstPeers({ _socket: socket }: Hci, onBroken: (handle: number, error: unknown) => void): void {
   for (const listener of socket.listeners('data') as ((packet: Buffer) => void)[]) {
     socket.removeListener('data', listener)
     socket.on('data', (packet: Buffer) => {

@@ -3,14 +3,15 @@ import { BleError } from './ble-error.js'
 import type { BleAdvertising } from './ble-radio.js'
 import {
   type Bleno,
-  completedPackets,
+  buffersFor,
   endCode,
-  guardAgainstPeers,
   leaveSignalsToTheProgram,
   loadBleno,
   noAdapter,
   silenceStates,
   type StackOptions,
+  stopStack,
+  watchLinks,
 } from './ble-stacks.node.js'
 import { awaitPoweredOn } from './powered-on.node.js'
 import type { RadioLink, RadioLinkStack } from './radio-link.js'
@@ -44,9 +45,6 @@ interface Client {
 const POLL_MS = 2000
 /** LE Set Advertising Parameters; section 7.8.5. */
 const SET_ADVERTISING_PARAMETERS = [0x01, 0x06, 0x20, 15]
-/** ATT, notification and L2CAP headers in the controller's buffers. */
-const HEADER_BYTES = 7
-const LEAST_BUFFER_BYTES = 27
 const SUCCESS = 0
 
 /** The advertising half of a radio: bleno, with its ways made regular. */
@@ -119,15 +117,7 @@ export class BlenoPeripheral {
     this.#closed = true
     this.#pollTimer?.clear()
     for (const { timer } of this.#clients.values()) timer.clear()
-    const bleno = this.#bleno
-    if (bleno === undefined) return
-    try {
-      bleno.stop()
-    } catch (error) {
-      // it was never quite started
-      this.#options.log.debug('bleno stop', { error: String(error) })
-    }
-    bleno.removeAllListeners()
+    if (this.#bleno !== undefined) stopStack(this.#bleno, this.#options.log)
   }
 
   #service(bleno: Bleno): object {
@@ -176,8 +166,7 @@ export class BlenoPeripheral {
       transmit: (packet) => {
         if (this.#clients.get(handle) === client) notify(packet)
       },
-      buffersFor: (bytes) =>
-        Math.ceil((bytes + HEADER_BYTES) / (this.#bleno?._bindings._hci?._aclMtu ?? LEAST_BUFFER_BYTES)),
+      buffersFor: (bytes) => buffersFor(bytes, this.#bleno?._bindings._hci?._aclMtu),
       disconnect: () => this.#bleno?.disconnect(handle),
       // bleno asks the controller for it without saying of which link
       rssi: () => undefined,
@@ -198,15 +187,14 @@ export class BlenoPeripheral {
 
   #listenBelow({ _bindings: { _hci: hci } }: Bleno): void {
     if (hci === undefined) return
-    guardAgainstPeers(hci, (handle, error) => {
-      this.#options.log.warn('peer sent what bleno cannot read', { error: String(error) })
-      if (this.#clients.has(handle)) hci.disconnect(handle)
+    watchLinks(hci, {
+      stack: 'bleno',
+      log: this.#options.log,
+      has: (handle) => this.#clients.has(handle),
+      link: (handle) => this.#clients.get(handle)?.link,
     })
     hci.prependListener('disconnComplete', (handle: number, reason: number) => {
       if (this.#clients.has(handle)) this.#reasons.set(handle, reason)
-    })
-    hci._socket.on('data', (packet: Buffer) => {
-      for (const [handle, count] of completedPackets(packet)) this.#clients.get(handle)?.link?.sent(count)
     })
   }
 

@@ -1,4 +1,5 @@
 import type { Millis, NodeId } from '@aiv/transport-api'
+import { AgingMap } from './aging-map.js'
 
 /** Where a directed packet came from and went to, so that its acknowledgement finds the same way back. */
 export interface Breadcrumb {
@@ -20,13 +21,10 @@ const MAX_FROM = 3
  * Breadcrumbs by packet id, bounded by count and by the time after which a proof is late. The oldest goes first.
  */
 export class Breadcrumbs {
-  readonly #crumbs = new Map<number, Breadcrumb>()
-  readonly #maxEntries: number
-  readonly #lifetimeMs: number
+  readonly #crumbs: AgingMap<number, Breadcrumb>
 
   constructor(options: { readonly maxEntries: number; readonly lifetimeMs: number }) {
-    this.#maxEntries = options.maxEntries
-    this.#lifetimeMs = options.lifetimeMs
+    this.#crumbs = new AgingMap(options)
   }
 
   get size(): number {
@@ -61,28 +59,17 @@ export class Breadcrumbs {
     }
     // a second packet with this id is forged or not wanted back: the first one stays
     if (known !== undefined) return crumb
-    if (this.#crumbs.size >= this.#maxEntries) {
-      for (const oldest of this.#crumbs.keys()) {
-        this.#crumbs.delete(oldest)
-        break
-      }
-    }
     this.#crumbs.set(id, crumb)
     return crumb
   }
 
   /** Takes out those whose time is over. */
-  *expire(now: Millis): Generator<Breadcrumb> {
-    for (const [id, crumb] of this.#crumbs) {
-      if (crumb.at + this.#lifetimeMs > now) return
-      this.#crumbs.delete(id)
-      yield crumb
-    }
+  expire(now: Millis): readonly Breadcrumb[] {
+    return this.#crumbs.expire(now)
   }
 
   /** When the oldest one's time is over. */
   nextTimeout(): Millis | undefined {
-    for (const { at } of this.#crumbs.values()) return at + this.#lifetimeMs
-    return undefined
+    return this.#crumbs.nextTimeout()
   }
 }

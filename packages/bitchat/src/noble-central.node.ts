@@ -2,9 +2,8 @@ import { type Clock, fromHex, type Logger } from '@aiv/transport-api'
 import { BleError } from './ble-error.js'
 import { ADVERTISED_BYTES, type BleSighting } from './ble-radio.js'
 import {
-  completedPackets,
+  buffersFor,
   endCode,
-  guardAgainstPeers,
   leaveSignalsToTheProgram,
   loadNoble,
   noAdapter,
@@ -13,6 +12,8 @@ import {
   type RemoteCharacteristic,
   silenceStates,
   type StackOptions,
+  stopStack,
+  watchLinks,
 } from './ble-stacks.node.js'
 import { bounded } from './bounded.js'
 import { awaitPoweredOn } from './powered-on.node.js'
@@ -53,10 +54,6 @@ const INTERVALS = { minInterval: 12, maxInterval: 24, latency: 0 }
 const DEFAULT_ATT_MTU = 23
 /** ATT opcode and handle. */
 const ATT_HEADER_BYTES = 3
-/** ATT and L2CAP headers in the controller's buffers. */
-const HEADER_BYTES = 7
-/** What every LE controller has. */
-const LEAST_BUFFER_BYTES = 27
 
 /** The dialling half of a radio: noble, with its ways made regular. */
 export class NobleCentral {
@@ -139,15 +136,7 @@ export class NobleCentral {
   stop(): void {
     if (this.#closed) return
     this.#closed = true
-    const noble = this.#noble
-    if (noble === undefined) return
-    try {
-      noble.stop()
-    } catch (error) {
-      // it was never quite started
-      this.#options.log.debug('noble stop', { error: String(error) })
-    }
-    noble.removeAllListeners()
+    if (this.#noble !== undefined) stopStack(this.#noble, this.#options.log)
   }
 
   async #open(peripheral: Peripheral, attempt: { readonly isOver: boolean }): Promise<RadioLink> {
@@ -206,10 +195,7 @@ export class NobleCentral {
       transmit: (packet) => {
         if (peripheral.state === 'connected') remote.write(Buffer.from(packet), true)
       },
-      buffersFor: (bytes) => {
-        const buffer = this.#noble?._bindings._hci?._aclBuffers?.length ?? LEAST_BUFFER_BYTES
-        return Math.ceil((bytes + HEADER_BYTES) / buffer)
-      },
+      buffersFor: (bytes) => buffersFor(bytes, this.#noble?._bindings._hci?._aclBuffers?.length),
       disconnect: () => peripheral.disconnect(),
       rssi: () => peripheral.rssi,
     }
@@ -290,12 +276,11 @@ export class NobleCentral {
   #listenBelow(noble: Noble): void {
     const hci = noble._bindings._hci
     if (!hci) return
-    guardAgainstPeers(hci, (handle, error) => {
-      this.#options.log.warn('peer sent what noble cannot read', { error: String(error) })
-      if (noble._bindings._handles?.[handle] !== undefined) hci.disconnect(handle)
-    })
-    hci._socket.on('data', (packet: Buffer) => {
-      for (const [handle, count] of completedPackets(packet)) this.#links.get(handle)?.sent(count)
+    watchLinks(hci, {
+      stack: 'noble',
+      log: this.#options.log,
+      has: (handle) => noble._bindings._handles?.[handle] !== undefined,
+      link: (handle) => this.#links.get(handle),
     })
     hci.on('reset', () => this.#options.onReset())
   }

@@ -1,8 +1,9 @@
 import type { Millis } from '@aiv/transport-api'
+import { AgingMap } from './aging-map.js'
 
 interface Seen {
-  at: Millis
-  custody: number
+  readonly at: Millis
+  readonly custody: number
   /** From whom it came, and after how many hops. */
   readonly links: Map<number, number>
 }
@@ -15,13 +16,10 @@ const MAX_LINKS = 16
  * a copy of it is the least likely to come.
  */
 export class SeenCache {
-  readonly #entries = new Map<number, Seen>()
-  readonly #maxEntries: number
-  readonly #lifetimeMs: number
+  readonly #entries: AgingMap<number, Seen>
 
   constructor(options: { readonly maxEntries: number; readonly lifetimeMs: number }) {
-    this.#maxEntries = options.maxEntries
-    this.#lifetimeMs = options.lifetimeMs
+    this.#entries = new AgingMap(options)
   }
 
   get size(): number {
@@ -33,14 +31,10 @@ export class SeenCache {
    * which `custody` counts.
    */
   record(now: Millis, fingerprint: number, custody: number, from?: { link: number; hopCount: number }): boolean {
-    this.#expire(now)
+    this.#entries.expire(now)
     const known = this.#entries.get(fingerprint)
     const isNew = known === undefined || custody > known.custody
-    if (isNew) {
-      this.#entries.delete(fingerprint)
-      if (this.#entries.size >= this.#maxEntries) this.#dropOldest()
-      this.#entries.set(fingerprint, { at: now, custody, links: new Map() })
-    }
+    if (isNew) this.#entries.set(fingerprint, { at: now, custody, links: new Map() })
     if (from !== undefined) this.#note(fingerprint, from)
     return isNew
   }
@@ -60,19 +54,5 @@ export class SeenCache {
     if (links === undefined) return
     const known = links.get(link)
     if (known === undefined ? links.size < MAX_LINKS : hopCount < known) links.set(link, hopCount)
-  }
-
-  #expire(now: Millis): void {
-    for (const [fingerprint, { at }] of this.#entries) {
-      if (at + this.#lifetimeMs > now) return
-      this.#entries.delete(fingerprint)
-    }
-  }
-
-  #dropOldest(): void {
-    for (const fingerprint of this.#entries.keys()) {
-      this.#entries.delete(fingerprint)
-      return
-    }
   }
 }

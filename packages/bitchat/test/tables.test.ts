@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { type NodeId, Priority } from '@aiv/transport-api'
 import fc from 'fast-check'
 import type { Announcement } from '../src/announcement.js'
+import { AgingMap } from '../src/aging-map.js'
 import { Breadcrumbs } from '../src/breadcrumbs.js'
 import { FairQueue, type Queued } from '../src/fair-queue.js'
 import { MeshStore, type StoredPacket } from '../src/mesh-store.js'
@@ -12,6 +13,27 @@ import { TokenBucket } from '../src/token-bucket.js'
 import { SeededRandom } from '@aiv/testkit'
 
 const node = (n: number): NodeId => n.toString(16).padStart(32, '0') as NodeId
+
+describe('a map that ages', () => {
+  const map = (): AgingMap<string, { readonly at: number }> => new AgingMap({ maxEntries: 3, lifetimeMs: 100 })
+
+  test('is bounded by count: the one that was set longest ago goes, and one set again is the youngest', () => {
+    const aging = map()
+    for (const [at, key] of [...'abcad'].entries()) aging.set(key, { at })
+    expect(aging.size).toBe(3)
+    expect([...'abcd'].map((key) => aging.get(key)?.at)).toEqual([3, undefined, 2, 4])
+  })
+
+  test('gives out what is too old, the oldest first, and says when the next one will be', () => {
+    const aging = map()
+    for (const [i, key] of [...'abc'].entries()) aging.set(key, { at: i * 10 })
+    expect(aging.expire(99)).toEqual([])
+    expect(aging.expire(110)).toEqual([{ at: 0 }, { at: 10 }])
+    expect(aging.nextTimeout()).toBe(120)
+    expect(aging.expire(120)).toHaveLength(1)
+    expect(aging.nextTimeout()).toBeUndefined()
+  })
+})
 
 describe('what was seen', () => {
   test('a packet is new once, and again each time that a node which kept it hands it on', () => {

@@ -1,9 +1,16 @@
+import { encodePing, PING_OPAQUE_BYTES } from '@aiv/routing'
 import { DialError, parseAddress, type Clock, type Connection, type NodeId, type PeerRecord } from '@aiv/transport-api'
 import { NodeError } from './errors.js'
 import type { NodeSettings } from './options.js'
 import type { PeerBook } from './peer-book.js'
 import { staggeredDial, type DialCandidate } from './staggered-dial.js'
 import type { TransportManager } from './transport-manager.js'
+
+/**
+ * With 0-RTT the other side may speak as soon as it has this. It says nothing, so that a replay is worth nothing.
+ * docs/decisions/0168-early-data-opens-and-says-nothing.md
+ */
+const firstFlight = [encodePing({ type: 'ping', opaque: new Uint8Array(PING_OPAQUE_BYTES) })]
 
 export interface DiallerParts {
   readonly book: PeerBook
@@ -65,6 +72,7 @@ export class Dialler {
       return await transports.dial(address, {
         expected,
         signal: limit.signal,
+        firstFlight,
         ...(record === undefined ? {} : { record }),
       })
     } finally {

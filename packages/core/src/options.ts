@@ -47,7 +47,10 @@ export interface DialingOptions {
 /** What `createNode` takes; only `identity` and `transports` are required. */
 export interface NodeOptions {
   readonly identity: Identity
-  /** In the order of preference. */
+  /**
+   * In the order of preference: addresses of the first one are dialled first, each with a head start over the next, and
+   * of several connections to a peer messages take that of the earliest transport here. Each node goes by its own order.
+   */
   readonly transports: readonly TransportFactory[]
   /** @defaultValue 'desktop' */
   readonly deviceType?: DeviceType

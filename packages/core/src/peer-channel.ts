@@ -302,6 +302,9 @@ export class PeerChannel implements PeerLinkOwner {
 
   #compare(a: PeerLink, b: PeerLink): number {
     if (a.retired !== b.retired) return a.retired ? 1 : -1
+    // who opened an unconfirmed one with early data may not be there any more
+    const byProof = Number(a.connection.early === true) - Number(b.connection.early === true)
+    if (byProof !== 0) return byProof
     const byTransport =
       this.#host.transportRank(a.connection.transport) - this.#host.transportRank(b.connection.transport)
     if (byTransport !== 0) return byTransport

@@ -19,6 +19,7 @@ import {
   type Connection,
   type ConnectionHandler,
   type Millis,
+  type PacketInfo,
 } from '@aiv/transport-api'
 import type { Inbound } from './channel-host.js'
 import type { ConnectionInfo } from './connection-info.js'
@@ -68,6 +69,8 @@ export class PeerLink implements ConnectionHandler {
   paused = false
   /** Priorities that were refused as full, one bit each. */
   #full = 0
+  /** Came as early data, and may be a replay: read when the handshake is confirmed. */
+  #earlyHello: Uint8Array | undefined
   #helloSentAt = -Infinity
   #measuredAt = -Infinity
   #travelMs = 0
@@ -153,8 +156,25 @@ export class PeerLink implements ConnectionHandler {
     this.connection.resume()
   }
 
-  onPacket(bytes: Uint8Array): void {
+  onPacket(bytes: Uint8Array, { early }: PacketInfo): void {
     if (this.closed) return
+    if (early) this.#onEarlyPacket(bytes)
+    else this.#onPacket(bytes)
+  }
+
+  /** Takes what a replay may say: the first HELLO, later, and a ping. The sender repeats the rest. */
+  #onEarlyPacket(bytes: Uint8Array): void {
+    if (bytes[0] === PacketKind.Hello) this.#earlyHello ??= bytes
+    else if (bytes[0] === PacketKind.Ping) this.#onPacket(bytes)
+  }
+
+  onEstablished(): void {
+    const hello = this.#earlyHello
+    this.#earlyHello = undefined
+    if (hello !== undefined && !this.closed) this.#onPacket(hello)
+  }
+
+  #onPacket(bytes: Uint8Array): void {
     switch (bytes[0]) {
       case PacketKind.Link: {
         if (this.inbound === undefined) return this.sendHello() // its HELLO was lost; the sender repeats the message

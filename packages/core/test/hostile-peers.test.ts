@@ -1,18 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
-import {
-  encodeHello,
-  encodeLinkAck,
-  encodeLinkEnvelopeHeader,
-  decodeHello,
-  MessageKind,
-  PacketKind,
-} from '@aiv/routing'
+import { encodeLinkAck, decodeHello, MessageKind, PacketKind } from '@aiv/routing'
 import { secureChannels } from '@aiv/security'
 import { World } from '@aiv/testkit'
-import { joinBytes, Priority, silentLogger, type Connection, type Transport } from '@aiv/transport-api'
+import { Priority, silentLogger, type Connection, type Transport } from '@aiv/transport-api'
 import type { AivNode } from '../src/index.js'
 import { OutgoingMessage } from '../src/outgoing-message.js'
 import { SendQueue } from '../src/send-queue.js'
+import { helloPacket, messagePacket } from './packets.js'
 import { identity, nodeIn, ways, type Ways } from './world-nodes.js'
 
 /** A proven node that speaks packets by hand. */
@@ -57,18 +51,7 @@ class Liar {
   }
 
   hello(epoch: string): void {
-    this.say(
-      encodeHello({
-        version: 1,
-        capabilities: 0,
-        deviceType: undefined,
-        record: undefined,
-        observedAddress: undefined,
-        epoch,
-        firstCounters: undefined,
-        heard: true,
-      }),
-    )
+    this.say(helloPacket(epoch))
   }
 
   /** The epoch of the other side, as its HELLO says. */
@@ -78,18 +61,7 @@ class Liar {
   }
 
   envelope(counter: number, text: string): void {
-    const header = encodeLinkEnvelopeHeader({
-      priority: Priority.Normal,
-      compressed: false,
-      ordered: true,
-      acknowledge: true,
-      kind: MessageKind.Message,
-      counter,
-      lifetimeS: 30,
-      protocol: 'chat/1',
-      requestId: undefined,
-    })
-    this.say(joinBytes([header, new TextEncoder().encode(text)]))
+    this.say(messagePacket(counter, text))
   }
 }
 

@@ -1,5 +1,4 @@
-import { ArgumentError, type Millis } from '@aiv/transport-api'
-import { sourcePrefixes } from './ip-prefix.js'
+import { ArgumentError, type Millis, sourcePrefixes, SourceRates } from '@aiv/transport-api'
 
 /** How many unfinished handshakes a listener holds, and how fast new ones may come. docs/wire/htx-session.md, Limits. */
 export interface HalfOpenLimits {
@@ -58,11 +57,6 @@ interface Slot<Entry> {
   readonly known: boolean
 }
 
-interface Bucket {
-  tokens: number
-  at: Millis
-}
-
 /**
  * Which unfinished handshakes a listener keeps. Decides only; whoever owns the links closes them.
  *
@@ -77,11 +71,12 @@ export class HalfOpenTable<Entry> {
   readonly #networks = new Map<string, Set<Slot<Entry>>>()
   readonly #strangers = new Crowd<Entry>()
   readonly #acquaintances = new Crowd<Entry>()
-  /** Least recently used first. */
-  readonly #buckets = new Map<string, Bucket>()
+  readonly #rates: SourceRates
 
   constructor(limits: HalfOpenLimits = defaultHalfOpenLimits) {
     this.#limits = limits
+    const { handshakesPerSecond: perSecond, handshakeBurst: burst, rememberedHosts: remembered } = limits
+    this.#rates = new SourceRates({ perSecond, burst, remembered })
   }
 
   /** Unfinished handshakes held now. */
@@ -91,7 +86,7 @@ export class HalfOpenTable<Entry> {
 
   /** Sources whose rate is remembered now. */
   get rememberedHosts(): number {
-    return this.#buckets.size
+    return this.#rates.size
   }
 
   /**
@@ -100,7 +95,7 @@ export class HalfOpenTable<Entry> {
    */
   admit(now: Millis, address: string | undefined, known: boolean, entry: Entry): HalfOpenVerdict<Entry> {
     const { host, network } = sourcePrefixes(address)
-    if (!this.#takeToken(now, host)) return { verdict: 'refuse' }
+    if (!this.#rates.take(now, host)) return { verdict: 'refuse' }
     const victim = this.#victim(host, network, known)
     if (victim !== undefined) this.remove(victim.entry)
     this.#insert({ entry, host, network, known })
@@ -154,24 +149,6 @@ export class HalfOpenTable<Entry> {
       most = count
     }
     return best
-  }
-
-  #takeToken(now: Millis, host: string): boolean {
-    const { handshakesPerSecond, handshakeBurst, rememberedHosts } = this.#limits
-    if (handshakesPerSecond === Infinity) return true
-    const bucket = this.#buckets.get(host) ?? { tokens: handshakeBurst, at: now }
-    bucket.tokens = Math.min(handshakeBurst, bucket.tokens + ((now - bucket.at) / 1000) * handshakesPerSecond)
-    bucket.at = now
-    this.#buckets.delete(host)
-    if (this.#buckets.size >= rememberedHosts) {
-      // Forgetting gives that source its burst again; who owns so many prefixes has as many bursts anyway
-      const oldest = first(this.#buckets.keys())
-      if (oldest !== undefined) this.#buckets.delete(oldest)
-    }
-    this.#buckets.set(host, bucket)
-    if (bucket.tokens < 1) return false
-    bucket.tokens -= 1
-    return true
   }
 }
 

@@ -6,11 +6,11 @@ import {
   type Connection,
   DialError,
   type DialOptions,
-  formatAddress,
-  isNodeId,
+  dialTarget,
   type NodeId,
   parseAddress,
   type Path,
+  sourcePrefixes,
   type Transport,
   type TransportComponents,
   TransportError,
@@ -24,7 +24,6 @@ import type { HtxLink } from './htx-link.js'
 import { HalfOpenTable } from './half-open-table.js'
 import { KnownHosts } from './known-hosts.js'
 import type { Arrival, Listening, LinkListener, LinkProvider } from './link-provider.js'
-import { sourcePrefixes } from './ip-prefix.js'
 import { TransportMetrics } from './transport-metrics.js'
 import {
   type HtxTransportOptions,
@@ -124,11 +123,8 @@ export class HtxTransport implements Transport {
     if (host === undefined || !this.#started || this.#closing !== undefined) {
       throw new DialError('TRANSPORT_CLOSED', `${this.name} is not running`)
     }
-    const address = this.#parse(text)
-    const expected = expectedNode(address, options.expected)
-    if (expected === this.#components.identity.nodeId) {
-      throw new DialError('IDENTITY_OWN', 'this address names the node itself')
-    }
+    const own = this.#components.identity.nodeId
+    const { address, expected } = dialTarget(this, text, { own, expected: options.expected })
     if (!host.admit({ address: text, node: expected })) {
       throw new DialError('DIAL_DENIED', 'own admission rules say no')
     }
@@ -443,28 +439,6 @@ export class HtxTransport implements Transport {
   #closedError(): TransportError {
     return new TransportError('TRANSPORT_CLOSED', `${this.name} was closed`)
   }
-
-  #parse(text: string): Address {
-    let address: Address
-    try {
-      address = parseAddress(text)
-    } catch (error) {
-      throw new DialError('ADDRESS_INVALID', error instanceof Error ? error.message : text, { cause: error })
-    }
-    if (!this.schemes.includes(address.scheme)) {
-      throw new DialError('ADDRESS_UNSUPPORTED', `${this.name} takes ${this.schemes.join(', ')}, not ${address.scheme}`)
-    }
-    if (address.host === '') throw new DialError('ADDRESS_INVALID', `${formatAddress(address)} names no host`)
-    return address
-  }
-}
-
-function expectedNode(address: Address, expected: NodeId | undefined): NodeId | undefined {
-  if (expected !== undefined && !isNodeId(expected)) throw new ArgumentError('the expected node is no node id')
-  if (expected !== undefined && address.nodeId !== undefined && expected !== address.nodeId) {
-    throw new DialError('ADDRESS_INVALID', `the address names ${address.nodeId}, expected was ${expected}`)
-  }
-  return expected ?? address.nodeId
 }
 
 function handshakeError(reason: CloseReason, error: AivError | undefined): DialError {

@@ -27,9 +27,7 @@ export {
   defaultHalfOpenLimits,
   verifyHalfOpenLimits,
 } from './half-open-table.js'
-export { type SourcePrefixes, sourcePrefixes } from './ip-prefix.js'
 export { transportMetricNames } from './transport-metrics.js'
-export { type InterfaceAddress, dialableHosts, socketAddress } from './socket-address.js'
 export { listenError } from './listen-error.js'
 export { HtxSession } from './session-core.js'
 export { type RecordSealer, type RecordOpener, AeadRecordSealer, AeadRecordOpener } from './record-layer.js'

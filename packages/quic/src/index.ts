@@ -7,7 +7,6 @@ export { quicMetricNames } from './metrics.js'
 export type {
   CongestionControl,
   QuicClose,
-  QuicConnectOptions,
   QuicCredentials,
   QuicEndpoint,
   QuicEndpointHandler,

@@ -29,6 +29,7 @@ export class PacketQueues {
   readonly #heads: [number, number, number, number] = [0, 0, 0, 0]
   readonly #bytes: [number, number, number, number] = [0, 0, 0, 0]
   readonly #refused: [boolean, boolean, boolean, boolean] = [false, false, false, false]
+  #waiting = 0
   /** No queued packet expires before this. */
   #expiresAt: Millis = Infinity
 
@@ -38,7 +39,7 @@ export class PacketQueues {
   }
 
   get isEmpty(): boolean {
-    return priorities.every((priority) => this.#queues[priority].length === this.#heads[priority])
+    return this.#waiting === 0
   }
 
   get queuedBytes(): PerPriority<number> {
@@ -55,6 +56,7 @@ export class PacketQueues {
     }
     this.#bytes[priority] = queued + cost
     this.#queues[priority].push(packet)
+    this.#waiting++
     if (packet.expiresAt < this.#expiresAt) this.#expiresAt = packet.expiresAt
     return true
   }
@@ -64,6 +66,7 @@ export class PacketQueues {
     const waiting = this.#queues[priority].slice(this.#heads[priority])
     this.#queues[priority].splice(0, Infinity, ...packets, ...waiting)
     this.#heads[priority] = 0
+    this.#waiting += packets.length
     for (const { length } of packets) this.#bytes[priority] += length + QUEUED_PACKET_BYTES
   }
 
@@ -113,8 +116,10 @@ export class PacketQueues {
     for (const priority of priorities) {
       const kept: QueuedPacket[] = []
       for (const packet of this.#queues[priority].slice(this.#heads[priority])) {
-        if (packet.expiresAt <= now) this.#drop(packet, priority, 'EXPIRED')
-        else {
+        if (packet.expiresAt <= now) {
+          this.#waiting--
+          this.#drop(packet, priority, 'EXPIRED')
+        } else {
           kept.push(packet)
           next = Math.min(next, packet.expiresAt)
         }
@@ -129,6 +134,7 @@ export class PacketQueues {
   dropAll(code: string): void {
     for (const priority of priorities) {
       const waiting = this.#queues[priority].splice(0, Infinity).slice(this.#heads[priority])
+      this.#waiting -= waiting.length
       this.#heads[priority] = 0
       this.#bytes[priority] = 0
       for (const { tag } of waiting) if (tag !== undefined) this.#observer.onDropped(tag, code)
@@ -141,6 +147,7 @@ export class PacketQueues {
   }
 
   #advance(priority: Priority): void {
+    this.#waiting--
     const queue = this.#queues[priority]
     const head = ++this.#heads[priority]
     if (head === queue.length || head === 1024) {

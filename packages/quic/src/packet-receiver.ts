@@ -20,6 +20,8 @@ export interface PacketReceiverHandler {
   isStopped(): boolean
 }
 
+const NOTHING = new Uint8Array(0)
+
 interface IncomingStream {
   readonly id: number
   /** What was read before its turn; afterwards at most the beginning of a length. */
@@ -62,7 +64,7 @@ export class PacketReceiver {
     if (stream === undefined) {
       stream = {
         id,
-        held: new Uint8Array(0),
+        held: NOTHING,
         ended: false,
         priority: 0,
         order: -1,
@@ -78,6 +80,7 @@ export class PacketReceiver {
 
   /** Goes on with what was held when {@link PacketReceiverHandler.isStopped} said so. */
   resume(streams: QuicStreams): void {
+    if (this.#streams.size === 0) return
     for (const waiting of this.#waiting) {
       for (const stream of waiting.values()) {
         if (stream.order !== this.#turn[stream.priority]) continue
@@ -104,19 +107,19 @@ export class PacketReceiver {
       this.#streams.delete(stream.id)
       return false
     }
-    if (length > 0) stream.held = joined(stream.held, room.subarray(0, length))
+    const bytes = stream.held.length === 0 ? room.subarray(0, length) : joined(stream.held, room.subarray(0, length))
     stream.ended = end
     let start = 0
-    if (hasEarlyMark(stream.held)) {
-      if (stream.held.length < EARLY_OPENING_BYTES) return this.#incomplete(stream)
+    if (hasEarlyMark(bytes)) {
+      if (bytes.length < EARLY_OPENING_BYTES) return this.#incomplete(stream, bytes)
       start = EARLY_OPENING_BYTES
     }
-    const read = readHead(stream.held, start)
-    if (read === undefined) return this.#incomplete(stream)
+    const read = readHead(bytes, start)
+    if (read === undefined) return this.#incomplete(stream, bytes)
     if (read === false) throw malformed('a stream opens with no head')
     if (start > 0) {
       if (this.#any) throw malformed('a later stream opens as early data does')
-      if (!this.#handler.onEarlyOpening(stream.held.subarray(0, start))) return false
+      if (!this.#handler.onEarlyOpening(bytes.slice(0, start))) return false
     }
     this.#any = true
     const { priority, order } = read.head
@@ -124,13 +127,17 @@ export class PacketReceiver {
     if (order < this.#turn[priority] || waiting.has(order)) throw malformed('two streams for one place')
     stream.priority = priority
     stream.order = order
-    stream.held = stream.held.slice(read.end)
+    stream.held = NOTHING
     waiting.set(order, stream)
+    const rest = bytes.subarray(read.end)
+    if (order === this.#turn[priority]) this.#parse(stream, rest)
+    else stream.held = rest.slice()
     return true
   }
 
-  #incomplete(stream: IncomingStream): false {
+  #incomplete(stream: IncomingStream, bytes: Uint8Array): false {
     if (stream.ended) throw malformed('a stream ends within its head')
+    stream.held = bytes.slice()
     return false
   }
 
@@ -152,7 +159,7 @@ export class PacketReceiver {
   #drain(stream: IncomingStream, streams: QuicStreams): boolean {
     if (stream.held.length > 0) {
       const held = stream.held
-      stream.held = new Uint8Array(0)
+      stream.held = NOTHING
       this.#parse(stream, held)
     }
     while (!stream.ended) {
@@ -173,7 +180,7 @@ export class PacketReceiver {
   #parse(stream: IncomingStream, bytes: Uint8Array): void {
     if (stream.held.length > 0) {
       bytes = joined(stream.held, bytes)
-      stream.held = new Uint8Array(0)
+      stream.held = NOTHING
     }
     for (let at = 0; at < bytes.length;) {
       // What was stopped at is read again from here

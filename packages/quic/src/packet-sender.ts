@@ -37,6 +37,8 @@ export class PacketSender {
     OutgoingStream | undefined,
     OutgoingStream | undefined,
   ] = [undefined, undefined, undefined, undefined]
+  /** How many of {@link #current} there are. */
+  #writing = 0
   readonly #order: [number, number, number, number] = [0, 0, 0, 0]
   #nextStream: number
   #streamsLeft = 0
@@ -63,7 +65,7 @@ export class PacketSender {
 
   /** Nothing is left to hand to the engine. */
   get isIdle(): boolean {
-    return this.#queues.isEmpty && this.#current.every((stream) => stream === undefined)
+    return this.#writing === 0 && this.#queues.isEmpty
   }
 
   /**
@@ -72,6 +74,7 @@ export class PacketSender {
    */
   pump(now: Millis, streams: QuicStreams, opening?: EarlyAllowance): boolean {
     let wrote = false
+    if (this.isIdle) return wrote
     for (const priority of priorities) {
       for (;;) {
         const stream = this.#current[priority] ?? this.#open(now, priority, streams, opening)
@@ -80,7 +83,7 @@ export class PacketSender {
           wrote = true
           continue
         }
-        this.#current[priority] = stream
+        this.#setCurrent(priority, stream)
         const before = stream.piece + stream.offset
         const done = this.#write(stream, streams)
         if (done || stream.piece + stream.offset !== before) wrote = true
@@ -147,7 +150,7 @@ export class PacketSender {
     for (const priority of priorities) {
       const stream = this.#current[priority]
       if (stream !== undefined) this.#buffers.give(stream.buffer)
-      this.#current[priority] = undefined
+      this.#setCurrent(priority, undefined)
     }
   }
 
@@ -249,8 +252,13 @@ export class PacketSender {
     return true
   }
 
+  #setCurrent(priority: Priority, stream: OutgoingStream | undefined): void {
+    this.#writing += Number(stream !== undefined) - Number(this.#current[priority] !== undefined)
+    this.#current[priority] = stream
+  }
+
   #finish(priority: Priority, stream: OutgoingStream): void {
-    this.#current[priority] = undefined
+    this.#setCurrent(priority, undefined)
     this.#queues.release(priority, stream.cost)
     this.#buffers.give(stream.buffer)
     this.#undelivered.push({ id: stream.id, bytes: stream.bytes })

@@ -9,7 +9,6 @@ import {
   type Connection,
   type ConnectionHandler,
   type ConnectionStats,
-  formatAddress,
   type Millis,
   type PacketInfo,
   type Path,
@@ -18,6 +17,7 @@ import {
   type Random,
   type SendOptions,
   type SendResult,
+  socketAddress,
   type Timer,
 } from '@aiv/transport-api'
 import type { BufferPool } from './buffer-pool.js'
@@ -77,6 +77,8 @@ export interface QuicConnectionParts {
   readonly keepAliveMs: number
   readonly maxAgeMs: number
   readonly owner: QuicConnectionOwner
+  /** False: ready only when the handshake is confirmed, whatever was sent before. */
+  readonly handOutEarly: boolean
   /** A fresh session without early data, for a dialler whose early data was refused. */
   readonly reconnect: (() => Promise<QuicSession>) | undefined
 }
@@ -109,6 +111,8 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   readonly #sender: PacketSender
   readonly #liveness: Liveness
   readonly #bidi = new Map<number, QuicByteStream>()
+  /** Streams that are over here and perhaps not yet in the engine; bounded by the credit for streams. */
+  readonly #leaving = new Set<number>()
   readonly #openedAt: Millis
   #receiver: PacketReceiver
   #session: QuicSession
@@ -143,6 +147,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   #failure: AivError | undefined
   #timer: Timer | undefined
   #timerAt: Millis = 0
+  #willLookAround = false
   #onceDown: (() => void)[] = []
 
   constructor(parts: QuicConnectionParts) {
@@ -180,6 +185,10 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
 
   get session(): QuicSession {
     return this.#session
+  }
+
+  get early(): boolean {
+    return this.#handedOutEarly && !this.#established
   }
 
   get attached(): boolean {
@@ -292,7 +301,18 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   onProgress(): boolean {
     this.#wrote = false
     this.#drive()
-    return this.#wrote
+    return this.#wrote || this.#closed !== undefined || this.#isUndelivered()
+  }
+
+  /** The engine may hold what it was not allowed to send so far: every acknowledgement may allow it. */
+  #isUndelivered(): boolean {
+    const { streams } = this.#session
+    if (this.#bidi.size > 0 || !this.#sender.confirm(streams)) return true
+    for (const id of this.#leaving) {
+      if (!streams.isDelivered(id)) return true
+      this.#leaving.delete(id)
+    }
+    return false
   }
 
   onPath(change: QuicPathChange): void {
@@ -347,11 +367,13 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
 
   forget(stream: QuicByteStream): void {
     this.#bidi.delete(stream.id)
+    this.#leaving.add(stream.id)
   }
 
   #schedule(): void {
     this.#again = true
     if (this.#driving || this.#scheduled) return
+    if (this.#closed === undefined && this.#session.willProgress) return
     this.#scheduled = true
     this.#turnAt = this.#clock.now()
     queueMicrotask(this.#flush)
@@ -373,7 +395,10 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
       while (this.#again && this.#closed === undefined)
     } finally {
       this.#driving = false
-      this.#arm()
+      if (!this.#willLookAround && this.#closed === undefined && !this.#session.willProgress) {
+        this.#willLookAround = true
+        queueMicrotask(this.#lookAround)
+      }
     }
   }
 
@@ -382,14 +407,23 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     if (this.#closed !== undefined) return this.#tellClosed()
     this.#turnAt = this.#clock.now()
     this.#lookAtHandshake()
+    // All of it follows in this turn, together with what is said until then
+    if (this.#session.willProgress && this.#closed === undefined) return
     if (this.#handler !== undefined && this.#closed === undefined) this.#readAll()
     // What is sent from within the calls that follow is looked at once more
     this.#again = false
     this.#writeAll()
+    this.#lookAtClosing(this.#turnAt)
+  }
+
+  /** What need not be known before the answer is on its way. */
+  readonly #lookAround = (): void => {
+    this.#willLookAround = false
+    if (this.#closed !== undefined) return
     this.#lookForTicket()
     this.#lookAtLiveness(this.#turnAt)
     this.#lookForStall(this.#turnAt)
-    this.#lookAtClosing(this.#turnAt)
+    this.#arm()
   }
 
   #lookAtHandshake(): void {
@@ -408,7 +442,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     const error = this.#identify(chain)
     if (error !== undefined) return this.#fail(error)
     if (!early) this.#establish()
-    if (this.#ready || this.#closed !== undefined) return
+    if (this.#ready || this.#closed !== undefined || (early && !this.#parts.handOutEarly)) return
     this.#ready = true
     this.#handedOutEarly = early
     this.#parts.owner.onReady(this)
@@ -468,17 +502,23 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     const { streams } = this.#session
     this.#guarded(() => {
       this.#receiver.resume(streams)
-      for (const id of streams.readable()) {
-        if (this.#told) return
-        if ((id & 2) !== 0) this.#receiver.read(id, streams)
-        else if (this.#established) this.#readBidi(id)
-      }
-      if (this.#established) this.#readDatagrams(streams)
+      streams.eachReadable(this.#readStream)
+      if (this.#established && !this.#told) this.#readDatagrams(streams)
     })
   }
 
+  readonly #readStream = (id: number): boolean => {
+    if (this.#told) return false
+    if ((id & 2) !== 0) this.#receiver.read(id, this.#session.streams)
+    else if (this.#established) this.#readBidi(id)
+    return true
+  }
+
   #readOpeningStreams(streams: QuicStreams): void {
-    for (const id of streams.readable()) if ((id & 2) !== 0) this.#receiver.read(id, streams)
+    streams.eachReadable((id) => {
+      if ((id & 2) !== 0) this.#receiver.read(id, streams)
+      return true
+    })
   }
 
   /** What the other side should not have sent ends the connection and not the program. */
@@ -521,7 +561,9 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     if (state === 'handshake' || (state === 'early' && this.direction === 'dialled' && this.#opening === undefined))
       return
     let wrote = this.#sender.pump(this.#turnAt, streams, this.#opening)
-    if (this.#established) for (const stream of [...this.#bidi.values()]) wrote = stream.pump() || wrote
+    if (this.#established && this.#bidi.size > 0) {
+      for (const stream of [...this.#bidi.values()]) wrote = stream.pump() || wrote
+    }
     if (wrote) {
       this.#wrote = true
       this.#watchFrom &&= this.#turnAt
@@ -648,6 +690,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     this.#queues.dropAll(reason.code)
     for (const stream of this.#bidi.values()) stream.end()
     this.#bidi.clear()
+    this.#leaving.clear()
     this.#parts.owner.onClosed(this, reason, this.#failure)
     this.#tellClosed()
     const waiting = this.#onceDown
@@ -677,12 +720,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
   /** A timer that is due too early is left alone: it looks again when it runs. */
   #arm(): void {
     if (this.#closed !== undefined) return
-    const at = Math.min(
-      this.#ready ? this.#liveness.nextAt(this.#session.lastHeardAt, this.#rttMs) : Infinity,
-      this.#queues.nextExpiryAt(),
-      this.#closing?.until ?? Infinity,
-      this.#watchFrom === undefined ? Infinity : this.#watchFrom + STALLED_MS,
-    )
+    const at = this.#nextAt()
     if (this.#timer !== undefined) {
       if (this.#timerAt <= at) return
       this.#timer.clear()
@@ -691,6 +729,15 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     if (at === Infinity) return
     this.#timerAt = at
     this.#timer = this.#clock.setTimeout(this.#onTimer, Math.max(0, at - this.#clock.now()))
+  }
+
+  #nextAt(): Millis {
+    return Math.min(
+      this.#ready ? this.#liveness.nextAt(this.#session.lastHeardAt, this.#rttMs) : Infinity,
+      this.#queues.nextExpiryAt(),
+      this.#closing?.until ?? Infinity,
+      this.#watchFrom === undefined ? Infinity : this.#watchFrom + STALLED_MS,
+    )
   }
 
   readonly #onTimer = (): void => {
@@ -703,6 +750,5 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
 
 /** An end of the path as a URL without a node id; an IPv4-mapped IPv6 address as the IPv4 one. */
 export function quicAddress({ host, port }: UdpAddress): string {
-  const plain = host.startsWith('::ffff:') && host.includes('.') ? host.slice(7) : host
-  return formatAddress({ scheme: 'quic', nodeId: undefined, host: plain, port, path: '' })
+  return socketAddress('quic', host, port)
 }

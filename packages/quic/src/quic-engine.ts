@@ -90,18 +90,15 @@ export interface QuicEndpointHandler {
 export interface QuicEndpoint {
   /** Where it listens. */
   readonly local: UdpAddress | undefined
-  /** @param signal - rejects with its reason; nothing is left open. */
-  connect(to: UdpAddress, options: QuicConnectOptions): Promise<QuicSession>
+  /**
+   * Begins a handshake. Whoever does not want the session any more closes it.
+   * @param ticket - from an earlier session with the same node: data may be sent before the handshake ends. Not kept.
+   */
+  connect(to: UdpAddress, ticket: Uint8Array | undefined): Promise<QuicSession>
   /** From now on tickets are made with another key: none that was given out before is taken any more. */
   renewTicketKey(): void
   /** Sessions end without a further word; whoever wants one closes them first. */
   close(): Promise<void>
-}
-
-export interface QuicConnectOptions {
-  /** From an earlier session with the same node: data may be sent before the handshake ends. */
-  readonly ticket: Uint8Array | undefined
-  readonly signal: AbortSignal
 }
 
 /** `early`: data may be exchanged, the other side is not proven to be there now. */
@@ -120,7 +117,8 @@ export interface QuicClose {
 export interface QuicSessionHandler {
   /**
    * State, streams, datagrams or credit may have changed; what is written in here goes out when it returns. False:
-   * nothing was, so that an acknowledgement may wait for company.
+   * nothing was, and nothing written before waits to be sent or acknowledged, so that an acknowledgement may wait for
+   * company.
    */
   onProgress(): boolean
   onPath(change: QuicPathChange): void
@@ -140,6 +138,8 @@ export interface QuicSession {
   readonly streams: QuicStreams
   /** Monotonic time of the last datagram from the other side. */
   readonly lastHeardAt: Millis
+  /** `onProgress` comes in this turn without being asked for: what is written until then goes out with it. */
+  readonly willProgress: boolean
   attach(handler: QuicSessionHandler): void
   /** The other side's certificates, DER, its own first. Empty before they are known. */
   peerCertificates(): readonly Uint8Array[]
@@ -171,8 +171,8 @@ export interface QuicStreams {
   streamsLeft(kind: 'uni' | 'bidi'): number
   /** Opens the stream on first use. Bytes taken, with `end` only if all were; −1: nobody reads this stream any more. */
   write(stream: number, bytes: Uint8Array, end: boolean): number
-  /** Streams with something to read, an end included. */
-  readable(): Iterable<number>
+  /** Calls `read` once for each stream with something to read, an end included; false: not for the others. */
+  eachReadable(read: (stream: number) => boolean): void
   /** See {@link StreamRead}. */
   read(stream: number, into: Uint8Array): StreamRead
   /** 0 is the most urgent; streams of one urgency are served by id, or in turn where `shared`. */

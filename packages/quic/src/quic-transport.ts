@@ -6,11 +6,11 @@ import {
   type Connection,
   DialError,
   type DialOptions,
-  formatAddress,
-  isNodeId,
+  dialTarget,
   type NodeId,
-  parseAddress,
   type PeerIdentity,
+  Priority,
+  type SendOptions,
   type Timer,
   type Transport,
   type TransportComponents,
@@ -25,6 +25,7 @@ import { QuicError } from './errors.js'
 import { QuicMetrics } from './metrics.js'
 import { DEFAULT_PORT, engineLimits, type VerifiedQuicOptions } from './options.js'
 import { SCRATCH_BYTES } from './packet-receiver.js'
+import { PendingDial } from './pending-dial.js'
 import { quicAddress, QuicConnection, type QuicConnectionOwner, type QuicConnectionShared } from './quic-connection.js'
 import type { QuicCredentials, QuicEndpoint, QuicEngine, QuicSession, UdpAddress } from './quic-engine.js'
 import { sourcePrefix } from './source-prefix.js'
@@ -35,6 +36,9 @@ import { TicketStore } from './ticket-store.js'
 const ALPN = 'aiv/1'
 /** Ticket keys are made anew this often. */
 const TICKET_KEY_LIFE_MS = 24 * 3_600_000
+
+/** How the packets of a dial's first flight are sent. */
+const firstFlightPacket: SendOptions = { priority: Priority.Emergency, delivery: 'reliable', repeatable: true }
 
 /** What of the platform a transport needs beside its components. */
 export interface QuicPlatform {
@@ -63,7 +67,8 @@ export class QuicTransport implements Transport {
   readonly #open = new Set<QuicConnection>()
   /** Accepted ones of {@link #open} by where they came from. */
   readonly #bySource = new Map<string, number>()
-  readonly #dials = new Map<AbortController, Promise<Connection>>()
+  /** With what opens their sessions. */
+  readonly #dials = new Map<PendingDial, Promise<void>>()
   #reservedBytes = 0
   #policy: TransportPolicy | undefined
   #host: TransportHost | undefined
@@ -154,102 +159,67 @@ export class QuicTransport implements Transport {
     if (host === undefined || endpoint === undefined || !this.#started || this.#closing !== undefined) {
       throw new DialError('TRANSPORT_CLOSED', `${this.name} is not running`)
     }
-    const address = this.#parse(text)
-    const expected = expectedNode(address, options.expected)
-    if (expected === this.#components.identity.nodeId) {
-      throw new DialError('IDENTITY_OWN', 'this address names the node itself')
-    }
+    const own = this.#components.identity.nodeId
+    const { address, expected } = dialTarget(this, text, { own, expected: options.expected })
     if (!host.admit({ address: text, node: expected })) {
       throw new DialError('DIAL_DENIED', 'own admission rules say no')
     }
     if (this.#open.size >= this.#maxConnections) {
       throw new DialError('DIAL_DENIED', `${this.#maxConnections} connections are the limit`, { retryable: true })
     }
-    const stop = new AbortController()
-    const dial = this.#dialUntil(stop, host, endpoint, address, expected, options)
-    this.#dials.set(stop, dial)
+    const dial = new PendingDial(options.signal)
+    this.#dials.set(dial, this.#connect(dial, host, endpoint, address, expected, options))
+    // The first flight is on its way where it can be
+    dial.limit(this.#components.clock, this.#options.dialTimeoutMs)
     try {
-      const connection = await dial
+      const connection = await dial.connection
       this.#metrics.count('dials', { code: 'OK' })
       return connection
     } catch (error) {
       this.#metrics.count('dials', { code: error instanceof DialError ? error.code : 'DIAL_ABORTED' })
       throw error
     } finally {
-      this.#dials.delete(stop)
+      this.#dials.delete(dial)
     }
   }
 
-  async #dialUntil(
-    stop: AbortController,
-    host: TransportHost,
-    endpoint: QuicEndpoint,
-    address: Address,
-    expected: NodeId | undefined,
-    { signal, early }: DialOptions,
-  ): Promise<QuicConnection> {
-    const { dialTimeoutMs } = this.#options
-    const onAbort = (): void => stop.abort(signal?.reason)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const timer = this.#components.clock.setTimeout(
-      () => stop.abort(new DialError('DIAL_TIMEOUT', `no connection in ${dialTimeoutMs} ms`, { retryable: true })),
-      dialTimeoutMs,
-    )
-    try {
-      return await this.#connect(stop.signal, host, endpoint, address, expected, early === true)
-    } catch (error) {
-      stop.signal.throwIfAborted()
-      throw error instanceof DialError
-        ? error
-        : new DialError('DIAL_REFUSED', `${address.host} cannot be reached`, { cause: error, retryable: true })
-    } finally {
-      timer.clear()
-      signal?.removeEventListener('abort', onAbort)
-    }
-  }
-
+  /** Never rejects: what goes wrong is the dial's. */
   async #connect(
-    signal: AbortSignal,
+    dial: PendingDial,
     host: TransportHost,
     endpoint: QuicEndpoint,
     address: Address,
     expected: NodeId | undefined,
-    early: boolean,
-  ): Promise<QuicConnection> {
+    { early = false, firstFlight = [] }: DialOptions,
+  ): Promise<void> {
     const to: UdpAddress = { host: address.host, port: address.port ?? DEFAULT_PORT }
     const where = quicAddress(to)
     const unixNow = this.#components.clock.unixNow()
-    const ticket = early && expected !== undefined ? this.#tickets.take(unixNow, expected, where) : undefined
-    const session = await endpoint.connect(to, { ticket, signal })
-    ticket?.fill(0)
-    if (signal.aborted) {
-      session.close(0, '')
-      signal.throwIfAborted()
-    }
-    let onAbort: (() => void) | undefined
+    const resumes = expected !== undefined && (early || firstFlight.length > 0)
+    const ticket = resumes ? this.#tickets.take(unixNow, expected, where) : undefined
+    const packets = ticket === undefined ? [] : firstFlight
     try {
-      return await new Promise<QuicConnection>((resolve, reject) => {
-        const connection = this.#make(session, this.#dialler(host, where, expected, resolve, reject), () =>
-          endpoint.connect(to, { ticket: undefined, signal: new AbortController().signal }),
-        )
-        onAbort = () => connection.abort(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
-        signal.addEventListener('abort', onAbort, { once: true })
-        connection.start()
-      })
+      const session = await endpoint.connect(to, ticket)
+      if (dial.isOver) return session.close(0, '')
+      const owner = this.#dialler(dial, host, where, expected)
+      const connection = this.#make(session, owner, early, () => endpoint.connect(to, undefined))
+      dial.begun((error) => connection.abort(error))
+      connection.start()
+      for (const packet of packets) connection.send(packet, firstFlightPacket)
+    } catch (error) {
+      const failure = { cause: error, retryable: true }
+      dial.fail(
+        error instanceof DialError
+          ? error
+          : new DialError('DIAL_REFUSED', `${address.host} cannot be reached`, failure),
+      )
     } finally {
-      if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
+      ticket?.fill(0)
     }
   }
 
-  #dialler(
-    host: TransportHost,
-    where: string,
-    expected: NodeId | undefined,
-    resolve: (connection: QuicConnection) => void,
-    reject: (error: Error) => void,
-  ): QuicConnectionOwner {
+  #dialler(dial: PendingDial, host: TransportHost, where: string, expected: NodeId | undefined): QuicConnectionOwner {
     let remote: NodeId | undefined
-    let waiting = true
     return {
       onIdentity: ({ nodeId }) => {
         remote = nodeId
@@ -265,9 +235,8 @@ export class QuicTransport implements Transport {
           : new DialError('DIAL_DENIED', 'own admission rules say no')
       },
       onReady: (connection) => {
-        waiting = false
         this.#handOut(connection)
-        resolve(connection)
+        dial.succeed(connection)
       },
       onEstablished: (wasEarly) => this.#countEarly(wasEarly),
       onTicket: (ticket) => {
@@ -278,8 +247,7 @@ export class QuicTransport implements Transport {
       onClosed: (connection, reason, error) => {
         this.#forget(connection, reason)
         // Making an error costs a stack trace: only while somebody waits for it
-        if (waiting) reject(handshakeError(reason, error))
-        waiting = false
+        if (!dial.isOver) dial.fail(handshakeError(reason, error))
       },
     }
   }
@@ -331,6 +299,7 @@ export class QuicTransport implements Transport {
           this.#components.log.debug('accepted connection closed', { transport: this.name, ...reason })
         },
       },
+      true,
       undefined,
     )
     connection.start()
@@ -350,6 +319,7 @@ export class QuicTransport implements Transport {
   #make(
     session: QuicSession,
     owner: QuicConnectionOwner,
+    handOutEarly: boolean,
     reconnect: (() => Promise<QuicSession>) | undefined,
   ): QuicConnection {
     const { keepAliveMs, idleTimeoutMs, maxConnectionAgeMs } = this.#options
@@ -361,6 +331,7 @@ export class QuicTransport implements Transport {
       keepAliveMs: Math.max(10, Math.min(heartbeatMs, (idleTimeoutMs * 2) / 3)),
       maxAgeMs: maxConnectionAgeMs,
       owner,
+      handOutEarly,
       reconnect,
     })
     this.#all.add(connection)
@@ -414,12 +385,12 @@ export class QuicTransport implements Transport {
     if (this.#starting !== undefined && !this.#started) await Promise.allSettled([this.#starting])
     this.#ticketTimer?.clear()
     const dials = [...this.#dials]
-    for (const [stop] of dials) stop.abort(new DialError('TRANSPORT_CLOSED', `${this.name} was closed`))
+    for (const [dial] of dials) dial.stop(new DialError('TRANSPORT_CLOSED', `${this.name} was closed`))
     for (const connection of this.#all) {
       if (!this.#open.has(connection)) connection.abort(new Error('the transport was closed'))
     }
     await Promise.allSettled([...this.#open].map((connection) => connection.close()))
-    await Promise.allSettled([...dials.map(([, dial]) => dial), this.#endpoint?.close()])
+    await Promise.allSettled([...dials.map(([, connecting]) => connecting), this.#endpoint?.close()])
     this.#tickets.clear()
   }
 
@@ -452,28 +423,6 @@ export class QuicTransport implements Transport {
   #closedError(): TransportError {
     return new TransportError('TRANSPORT_CLOSED', `${this.name} was closed`)
   }
-
-  #parse(text: string): Address {
-    let address: Address
-    try {
-      address = parseAddress(text)
-    } catch (error) {
-      throw new DialError('ADDRESS_INVALID', error instanceof Error ? error.message : text, { cause: error })
-    }
-    if (!this.schemes.includes(address.scheme)) {
-      throw new DialError('ADDRESS_UNSUPPORTED', `${this.name} takes ${this.schemes.join(', ')}, not ${address.scheme}`)
-    }
-    if (address.host === '') throw new DialError('ADDRESS_INVALID', `${formatAddress(address)} names no host`)
-    return address
-  }
-}
-
-function expectedNode(address: Address, expected: NodeId | undefined): NodeId | undefined {
-  if (expected !== undefined && !isNodeId(expected)) throw new ArgumentError('the expected node is no node id')
-  if (expected !== undefined && address.nodeId !== undefined && expected !== address.nodeId) {
-    throw new DialError('ADDRESS_INVALID', `the address names ${address.nodeId}, expected was ${expected}`)
-  }
-  return expected ?? address.nodeId
 }
 
 /** What a dial rejects with when its connection ended before it was handed out. */

@@ -1,7 +1,8 @@
 import { networkInterfaces } from 'node:os'
-import type { TransportFactory } from '@aiv/transport-api'
+import { dialableHosts as hostsOf, type TransportFactory } from '@aiv/transport-api'
 import { createCredentials, identifyPeer } from './certificate.node.js'
 import { quicheEngine } from './engine-quiche.node.js'
+import { KnownPeers } from './known-peers.node.js'
 import { type QuicOptions, verifyQuicOptions } from './options.js'
 import { QuicTransport } from './quic-transport.js'
 
@@ -14,22 +15,18 @@ import { QuicTransport } from './quic-transport.js'
 export function quic(options: QuicOptions = {}): TransportFactory {
   const verified = verifyQuicOptions(options)
   const engine = verified.engine ?? quicheEngine()
-  return (components) =>
-    new QuicTransport(components, verified, {
+  return (components) => {
+    const peers = new KnownPeers(identifyPeer)
+    return new QuicTransport(components, verified, {
       engine,
       credentials: createCredentials(components.identity),
-      identify: identifyPeer,
+      identify: (chain) => peers.identify(chain),
       dialableHosts,
     })
+  }
 }
 
-/** The address itself; of a wildcard those of all interfaces, the internal ones last, without link-local IPv6 ones. */
+/** Of the machine as it is now. */
 function dialableHosts(host: string): readonly string[] {
-  if (host !== '::' && host !== '0.0.0.0') return [host]
-  const all = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ address, family }) => (family === 'IPv4' || host === '::') && !address.startsWith('fe80:'))
-  return [...all.filter(({ internal }) => !internal), ...all.filter(({ internal }) => internal)].map(
-    ({ address }) => address,
-  )
+  return hostsOf(host, networkInterfaces())
 }

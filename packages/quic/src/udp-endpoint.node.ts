@@ -4,14 +4,8 @@ import { isIP } from 'node:net'
 import { AddressTokens } from './address-token.node.js'
 import { PacketHeader } from './packet-header.js'
 import type { PacketEngine, PacketEngineConfig, PacketPath, StrangerPacket } from './packet-engine.js'
-import type {
-  QuicConnectOptions,
-  QuicEndpoint,
-  QuicEndpointHandler,
-  QuicEndpointSettings,
-  QuicSession,
-  UdpAddress,
-} from './quic-engine.js'
+import type { QuicEndpoint, QuicEndpointHandler, QuicEndpointSettings, QuicSession, UdpAddress } from './quic-engine.js'
+import { SendSlots } from './send-slots.js'
 import { sourcePrefix } from './source-prefix.js'
 import { UdpSession, type UdpSessionHost } from './udp-session.node.js'
 import { UdpSocket } from './udp-socket.node.js'
@@ -29,6 +23,7 @@ const MIN_INITIAL_BYTES = 1200
  */
 export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
   readonly settings: QuicEndpointSettings
+  readonly slots: SendSlots
   readonly #engine: PacketEngine
   readonly #handler: QuicEndpointHandler
   readonly #clientConfig: PacketEngineConfig
@@ -49,6 +44,7 @@ export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
 
   private constructor(engine: PacketEngine, settings: QuicEndpointSettings, handler: QuicEndpointHandler) {
     this.settings = settings
+    this.slots = new SendSlots(settings.limits.maxUdpPayloadBytes)
     this.#engine = engine
     this.#handler = handler
     this.#tokens = new AddressTokens(settings.random.bytes(32))
@@ -63,10 +59,11 @@ export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
     handler: QuicEndpointHandler,
   ): Promise<UdpEndpoint> {
     const endpoint = new UdpEndpoint(engine, settings, handler)
-    const { listen, limits } = settings
+    const { listen } = settings
     if (listen !== undefined) {
-      const host = listen.host === undefined ? undefined : (await resolve(listen.host)).host
-      endpoint.#listener = await UdpSocket.bind({ host, port: listen.port }, limits.maxUdpPayloadBytes, {
+      const { host: name } = listen
+      const host = name === undefined || isIP(name) !== 0 ? name : (await lookup(name)).address
+      endpoint.#listener = await UdpSocket.bind({ host, port: listen.port }, endpoint.slots, {
         onDatagram: (bytes, from) => endpoint.#onDatagram(bytes, from),
         onError: (error) => endpoint.#onListenerError(error),
       })
@@ -78,14 +75,10 @@ export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
     return this.#listener?.local
   }
 
-  async connect(to: UdpAddress, { ticket, signal }: QuicConnectOptions): Promise<QuicSession> {
-    signal.throwIfAborted()
-    const remote = Object.freeze({ ...(await resolve(to.host)), port: to.port })
-    signal.throwIfAborted()
-    const { limits } = this.settings
-    return UdpSession.connect(this, remote, limits, (id, local) =>
-      this.#clientConfig.connect(id, local, remote, ticket),
-    )
+  async connect(to: UdpAddress, ticket: Uint8Array | undefined): Promise<QuicSession> {
+    const host = isIP(to.host) === 0 ? (await lookup(to.host)).address : to.host
+    const remote = Object.freeze({ host, port: to.port })
+    return UdpSession.connect(this, remote, (id, local) => this.#clientConfig.connect(id, local, remote, ticket))
   }
 
   renewTicketKey(): void {
@@ -208,14 +201,16 @@ export class UdpEndpoint implements QuicEndpoint, UdpSessionHost {
   ): void {
     const path: PacketPath = { from: remote, to: listener.local }
     // After a Retry the client addresses us by the id that it gave
-    const clientId = Uint8Array.from(packet.destinationId)
+    const clientId = new Uint8Array(packet.destinationId)
     const id = originalId === undefined ? this.newId() : clientId
     const engineSession = this.#serverConfig.accept(id, originalId, listener.local, remote)
     engineSession.receive(bytes, path)
     // Bytes that are no handshake leave nothing behind
     if (!engineSession.hasReceived()) return
-    void evicted?.destroy()
     const session = UdpSession.accept(this, engineSession, listener, path)
+    // The other end waits for this, and for nothing of what follows
+    session.flush()
+    void evicted?.destroy()
     session.ownId(id)
     // The client's Initial and 0-RTT packets carry the id that it made up
     if (originalId === undefined) session.ownId(clientId)
@@ -241,9 +236,4 @@ function reply(socket: UdpSocket, to: UdpAddress, write: (out: Uint8Array) => nu
 function key(bytes: Uint8Array, start: number, end: number): string {
   const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   return buffer.toString('latin1', start, end)
-}
-
-async function resolve(host: string): Promise<{ readonly host: string }> {
-  if (isIP(host) !== 0) return { host }
-  return { host: (await lookup(host)).address }
 }

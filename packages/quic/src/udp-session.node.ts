@@ -2,7 +2,6 @@ import type { Millis, Timer } from '@aiv/transport-api'
 import type { PacketPath, PacketSession } from './packet-engine.js'
 import type {
   QuicEndpointSettings,
-  QuicLimits,
   QuicSession,
   QuicSessionHandler,
   QuicSessionState,
@@ -10,6 +9,7 @@ import type {
   QuicStreams,
   UdpAddress,
 } from './quic-engine.js'
+import type { SendSlots } from './send-slots.js'
 import { UdpSocket, type UdpSocketHandler } from './udp-socket.node.js'
 
 /** Datagrams sent before others get their turn: what comes meanwhile would fill the kernel's buffer. */
@@ -31,6 +31,7 @@ const OLD_SOCKET_MS = 1_000
 /** What a session needs of its endpoint. */
 export interface UdpSessionHost {
   readonly settings: QuicEndpointSettings
+  readonly slots: SendSlots
   newId(): Uint8Array
   addId(id: Uint8Array, session: UdpSession): void
   removeId(id: Uint8Array): void
@@ -75,6 +76,8 @@ export class UdpSession implements QuicSession {
   #answerAt: Millis = Infinity
   #scheduled = false
   #running = false
+  /** The end of a dialler's handshake waits for what is said first. */
+  #greeting = false
   #gone = false
   #timer: Timer | undefined
   #timerAt: Millis = 0
@@ -106,13 +109,13 @@ export class UdpSession implements QuicSession {
   static async connect(
     host: UdpSessionHost,
     remote: UdpAddress,
-    limits: QuicLimits,
     begin: (id: Uint8Array, local: UdpAddress) => PacketSession,
   ): Promise<UdpSession> {
-    const socket = await UdpSocket.connect(remote, limits.maxUdpPayloadBytes, {
+    const opened = UdpSocket.connect(remote, host.slots, {
       onDatagram: (bytes) => session.receiveOn(socket, bytes),
       onError: (error) => session.onSocketError(error),
     })
+    const socket = opened instanceof UdpSocket ? opened : await opened
     const path: PacketPath = { from: remote, to: socket.local }
     const session: UdpSession = new UdpSession(host, begin(host.newId(), socket.local), socket, path, 'dialled')
     host.addSession(session)
@@ -126,6 +129,10 @@ export class UdpSession implements QuicSession {
     return this.#state
   }
 
+  get willProgress(): boolean {
+    return this.#scheduled || this.#greeting
+  }
+
   get local(): UdpAddress {
     return this.#path.to
   }
@@ -136,7 +143,8 @@ export class UdpSession implements QuicSession {
 
   attach(handler: QuicSessionHandler): void {
     this.#handler = handler
-    this.#wake()
+    // A dialled one has nothing to tell before somebody answers
+    if (this.direction === 'accepted' || this.#state !== 'handshake') this.#wake()
   }
 
   peerCertificates(): readonly Uint8Array[] {
@@ -157,13 +165,18 @@ export class UdpSession implements QuicSession {
   }
 
   flush(): void {
-    if (!this.#running && !this.#gone) this.#transmit()
+    if (!this.#running && !this.#gone && !this.#greeting) this.#transmit()
   }
 
   close(code: number, reason: string): void {
     if (this.#gone || this.#state === 'closed') return
     // Without the listener's part of the handshake the dialler could not read why
     if (this.#state === 'early') this.#transmit()
+    // Nor could the listener without the dialler's
+    if (this.#greeting && !this.#running) {
+      this.#greeting = false
+      this.#transmit()
+    }
     this.#engine.close(code, reason)
     this.flush()
     this.#end()
@@ -199,7 +212,9 @@ export class UdpSession implements QuicSession {
     this.#unanswered++
     this.lastHeardAt = this.#host.settings.clock.now()
     this.#engine.receive(bytes, path)
-    this.#wake()
+    // The other end waits for nothing but the end of a handshake; otherwise, the rest of the turn's datagrams come first
+    if (this.#state === 'handshake' && this.#engine.isEstablished()) this.run()
+    else this.#wake()
   }
 
   onSocketError(error: NodeJS.ErrnoException): void {
@@ -236,28 +251,65 @@ export class UdpSession implements QuicSession {
     // A handshake that ends in a refusal is none
     if (this.#state === 'established' || !this.#engine.isEnding()) this.#look()
     else this.#end()
-    let wrote = true
-    if (this.#state !== 'closed') {
-      this.#running = true
-      try {
-        wrote = this.#handler?.onProgress() ?? true
-      } finally {
-        this.#running = false
+    // Whoever waited for the connection says something first, in this turn
+    this.#greeting = before !== 'established' && this.#state === 'established' && this.direction === 'dialled'
+    const busy = this.#tell()
+    if (this.#greeting) queueMicrotask(this.#afterGreeting)
+    else if (before === 'established') {
+      if (busy || this.#unanswered >= ANSWER_AFTER) this.#transmit()
+      else {
+        this.#answerAt = this.#host.settings.clock.now() + ANSWER_WITHIN_MS
+        this.#arm()
       }
+    } else if (this.#state === 'established') this.#beginWell()
+    else this.#transmit()
+    this.#lookAtEnd()
+  }
+
+  /** True when there may be something to send. */
+  #tell(): boolean {
+    // Within a handshake there is nothing to read or to write
+    if (this.#state !== 'early' && this.#state !== 'established') return true
+    this.#running = true
+    try {
+      return this.#handler?.onProgress() ?? true
+    } finally {
+      this.#running = false
     }
-    if (wrote || this.#unanswered >= ANSWER_AFTER || before !== 'established') this.#transmit()
-    else {
-      this.#answerAt = this.#host.settings.clock.now() + ANSWER_WITHIN_MS
-      this.#arm()
-    }
+  }
+
+  #lookAtEnd(): void {
     if (!this.#engine.isEnding()) return
     this.#end()
     if (this.#engine.isOver()) void this.destroy()
   }
 
+  /**
+   * A dialler's last flight of the handshake goes out at the end of the turn, together with what is written by those
+   * who waited for the connection: one datagram less. A tick asked for in a microtask comes when no microtask is left.
+   */
+  readonly #afterGreeting = (): void => process.nextTick(this.#endGreeting)
+
+  readonly #endGreeting = (): void => {
+    this.#greeting = false
+    if (this.#gone) return
+    this.#tell()
+    this.#beginWell()
+    this.#lookAtEnd()
+  }
+
+  /** The end of the handshake, and after it what can wait until then: it goes with the next datagram. */
+  #beginWell(): void {
+    this.#transmit()
+    if (this.#state !== 'established') return
+    this.#replaceIds()
+    if (this.direction === 'dialled') this.#socket.enlarge()
+  }
+
   /** What became of the handshake, of paths and of connection ids. */
   #look(): void {
     const engine = this.#engine
+    const before = this.#state
     if (this.#state === 'handshake' || this.#state === 'early') {
       if (engine.isEstablished()) {
         this.#state = 'established'
@@ -276,7 +328,7 @@ export class UdpSession implements QuicSession {
     if (move !== undefined && engine.isValidated(move.socket.local, this.#path.from)) {
       this.#finishMove(move, engine.moveTo(move.socket.local, this.#path.from))
     }
-    this.#replaceIds()
+    if (before === 'established') this.#replaceIds()
   }
 
   #replaceIds(): void {
@@ -294,20 +346,15 @@ export class UdpSession implements QuicSession {
   #transmit(): void {
     this.#unanswered = 0
     this.#answerAt = Infinity
-    const { maxUdpPayloadBytes } = this.#host.settings.limits
     let left = BURST
     let slot: Uint8Array | undefined
     let socket = this.#socket
-    while (left-- > 0 && (slot = socket.slot()) !== undefined && slot.length >= maxUdpPayloadBytes) {
+    while (left-- > 0 && (slot = socket.slot()) !== undefined) {
       const sent = this.#engine.transmit(slot)
       if (sent.length === 0) break
       const other = this.#move?.socket
       if (other !== undefined && sent.from.port === other.local.port) {
-        const target = other.slot()
-        if (target === undefined) continue
-        target.set(slot.subarray(0, sent.length))
-        other.send(sent.length, sent.to)
-        other.rewind()
+        other.sendCopy(slot, sent.length, sent.to)
       } else socket.send(sent.length, sent.to)
       socket = this.#socket
     }
@@ -322,7 +369,8 @@ export class UdpSession implements QuicSession {
     const { clock } = this.#host.settings
     const now = clock.now()
     const delay = this.#engine.timeoutMs()
-    const at = Math.min(this.#handshakeEndsAt, this.#answerAt, delay === undefined ? Infinity : now + delay)
+    // The engine counts in whole milliseconds, rounded down, and does nothing for a timer that is early
+    const at = Math.min(this.#handshakeEndsAt, this.#answerAt, delay === undefined ? Infinity : now + delay + 1)
     if (this.#timer !== undefined) {
       if (this.#timerAt <= at) return
       this.#timer.clear()
@@ -330,7 +378,6 @@ export class UdpSession implements QuicSession {
     }
     if (at === Infinity) return
     this.#timerAt = at
-    // Rounded up: the engine counts in whole milliseconds, and a timer that is early does nothing
     this.#timer = clock.setTimeout(this.#onTimer, Math.max(0, Math.ceil(at - now)))
   }
 
@@ -338,10 +385,11 @@ export class UdpSession implements QuicSession {
     this.#timer = undefined
     if (this.#gone) return
     if (this.#host.settings.clock.now() >= this.#handshakeEndsAt) return void this.destroy()
-    const due = this.#engine.timeoutMs() === 0
-    if (due) this.#engine.handleTimeout()
-    if (due) this.run()
-    else this.#transmit()
+    if (this.#engine.timeoutMs() === 0) {
+      this.#engine.handleTimeout()
+      this.run()
+    } else if (this.#host.settings.clock.now() >= this.#answerAt) this.#transmit()
+    else this.#arm()
   }
 
   #end(close = this.#engine.outcome()): void {
@@ -368,12 +416,13 @@ export class UdpSession implements QuicSession {
   async migrate(): Promise<void> {
     if (this.direction !== 'dialled' || this.#state !== 'established' || this.#move !== undefined) return
     if (this.#engine.spareDestinationIds() === 0) return this.#handler?.onPath('exhausted')
-    const { limits, clock } = this.#host.settings
+    const { clock } = this.#host.settings
     const handler: UdpSocketHandler = {
       onDatagram: (bytes) => this.receiveOn(socket, bytes),
       onError: () => undefined,
     }
-    const socket = await UdpSocket.connect(this.remote, limits.maxUdpPayloadBytes, handler)
+    const socket = await UdpSocket.connect(this.remote, this.#host.slots, handler)
+    socket.enlarge()
     if (this.#gone || this.#move !== undefined || !this.#engine.probe(socket.local, this.remote)) return socket.close()
     await new Promise<void>((resolve) => {
       const move: Move = {

@@ -1,10 +1,9 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { TransportError } from '@aiv/transport-api'
+import type { SendSlots } from './send-slots.js'
 import type { UdpAddress } from './quic-engine.js'
 
-/** Datagrams that one socket holds for the kernel at most. */
-const SLOTS = 64
 /** Asked for; the system may give less. A burst has to fit, since nothing here paces it. */
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 
@@ -17,22 +16,19 @@ export interface UdpSocketHandler {
 /**
  * One UDP socket. Datagrams are written into slots and sent from there: the kernel has copied them when
  * `send` returns, unless its buffer is full, which shows in the length of Node's queue. No buffer, callback or look-up
- * per datagram.
+ * per datagram. Between {@link slot} and {@link rewind} the slots are this socket's alone.
  */
 export class UdpSocket {
   readonly local: UdpAddress
   readonly #socket: Socket
   readonly #connected: boolean
-  /** Made as bursts grow; a quiet socket has one or two. */
-  readonly #slots: Uint8Array[] = []
-  readonly #slotBytes: number
-  #next = 0
+  readonly #slots: SendSlots
   #open = true
 
-  private constructor(socket: Socket, connected: boolean, slotBytes: number, handler: UdpSocketHandler) {
+  private constructor(socket: Socket, connected: boolean, slots: SendSlots, handler: UdpSocketHandler) {
     this.#socket = socket
     this.#connected = connected
-    this.#slotBytes = slotBytes
+    this.#slots = slots
     const { address, port } = socket.address()
     this.local = Object.freeze({ host: address, port })
     socket.on('message', (bytes, from) => handler.onDatagram(bytes, from))
@@ -42,62 +38,78 @@ export class UdpSocket {
   /** @throws TransportError as any listener does. */
   static async bind(
     at: { readonly host: string | undefined; readonly port: number },
-    slotBytes: number,
+    slots: SendSlots,
     handler: UdpSocketHandler,
   ): Promise<UdpSocket> {
     const { host = '::', port } = at
     try {
-      return new UdpSocket(await bound(host, port), false, slotBytes, handler)
+      return new UdpSocket(await bound(host, port), false, slots, handler)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       // A machine without IPv6: every address is every IPv4 address there
       if (at.host === undefined && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL')) {
-        return UdpSocket.bind({ host: '0.0.0.0', port }, slotBytes, handler)
+        return UdpSocket.bind({ host: '0.0.0.0', port }, slots, handler)
       }
       throw bindError(error as Error & { readonly code?: string }, at.host, port)
     }
   }
 
-  /** A socket that receives from `to` alone, on a fresh port of the address that the route there has now. */
-  static async connect(to: UdpAddress, slotBytes: number, handler: UdpSocketHandler): Promise<UdpSocket> {
+  /**
+   * A socket that receives from `to` alone, on a fresh port of the address that the route there has now. At once where
+   * the system connects at once, which it does as there is nothing to look up.
+   */
+  static connect(to: UdpAddress, slots: SendSlots, handler: UdpSocketHandler): UdpSocket | Promise<UdpSocket> {
     const socket = newSocket(to.host)
-    try {
-      await new Promise<void>((resolve, reject) => {
-        socket.once('error', reject)
-        socket.connect(to.port, to.host, () => {
-          socket.removeListener('error', reject)
-          resolve()
-        })
-      })
-    } catch (error) {
-      socket.close()
-      throw error
-    }
-    enlarge(socket)
-    return new UdpSocket(socket, true, slotBytes, handler)
+    let failure: Error | undefined
+    let settle = (error?: Error): void => void (failure = error)
+    // Without a listener an error would be thrown at nobody
+    socket.once('error', (error) => settle(error))
+    socket.connect(to.port, to.host, (error?: Error) => settle(error))
+    if (isConnected(socket)) return new UdpSocket(socket, true, slots, handler)
+    return new Promise((resolve, reject) => {
+      settle = (error): void => {
+        if (error === undefined) return resolve(new UdpSocket(socket, true, slots, handler))
+        socket.close()
+        reject(error)
+      }
+      if (failure !== undefined) settle(failure)
+    })
   }
 
   /** Where the next datagram is to be written; `undefined` while the kernel takes no more: come back later in the turn. */
   slot(): Uint8Array | undefined {
-    if (this.#next === SLOTS) {
+    if (this.#slots.isFull) {
       if (!this.#open || this.#socket.getSendQueueCount() > 0) return undefined
-      this.#next = 0
+      this.#slots.rewind()
     }
-    return (this.#slots[this.#next] ??= new Uint8Array(this.#slotBytes))
+    return this.#slots.current
   }
 
   /** Sends the first `length` bytes of the slot given out last. What cannot be sent is lost, as any datagram may be. */
   send(length: number, to: UdpAddress): void {
     if (!this.#open) return
-    const slot = this.#slots[this.#next++] as Uint8Array
-    const bytes = length === this.#slotBytes ? slot : slot.subarray(0, length)
+    this.#send(this.#slots.take(length), to)
+  }
+
+  /** The same from any buffer, within a burst of another socket. */
+  sendCopy(from: Uint8Array, length: number, to: UdpAddress): void {
+    if (this.#open) this.#send(from.slice(0, length), to)
+  }
+
+  #send(bytes: Uint8Array, to: UdpAddress): void {
     if (this.#connected) this.#socket.send(bytes)
     else this.#socket.send(bytes, to.port, to.host)
   }
 
-  /** Called when a burst is over: slots that the kernel has taken are used again. */
+  /** Called when a burst is over: slots that the kernel has taken are used again, others are left to it. */
   rewind(): void {
-    if (this.#open && this.#socket.getSendQueueCount() === 0) this.#next = 0
+    if (this.#open && this.#socket.getSendQueueCount() > 0) this.#slots.abandon()
+    else this.#slots.rewind()
+  }
+
+  /** Asks for buffers that bursts fit into, once bursts may come. */
+  enlarge(): void {
+    if (this.#open) enlarge(this.#socket)
   }
 
   close(): Promise<void> {
@@ -128,6 +140,16 @@ async function bound(host: string, port: number): Promise<Socket> {
   })
   enlarge(socket)
   return socket
+}
+
+/** One that is not has no address of its own, or none at all. */
+function isConnected(socket: Socket): boolean {
+  try {
+    const { address } = socket.address()
+    return address !== '0.0.0.0' && address !== '::'
+  } catch {
+    return false
+  }
 }
 
 function enlarge(socket: Socket): void {

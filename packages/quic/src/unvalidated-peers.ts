@@ -1,7 +1,7 @@
-import type { Millis } from '@aiv/transport-api'
+import { type Millis, SourceRates } from '@aiv/transport-api'
 import type { UnvalidatedLimits } from './quic-engine.js'
 
-/** Sources whose rate is remembered; when full, the one unseen for longest is forgotten, which gives it its burst again. */
+/** Sources whose rate is remembered. */
 const REMEMBERED_HOSTS = 8192
 
 /** `retry`: ask it to show that it receives at its address, and keep nothing. `drop`: no answer. */
@@ -14,12 +14,13 @@ export type UnvalidatedVerdict<Entry> =
 export class UnvalidatedPeers<Entry> {
   readonly #limits: UnvalidatedLimits
   readonly #hosts = new Map<string, Set<Entry>>()
-  /** Tokens of a bucket per host, and when they were counted; least recently used first. */
-  readonly #buckets = new Map<string, { tokens: number; at: Millis }>()
+  readonly #rates: SourceRates
   #size = 0
 
   constructor(limits: UnvalidatedLimits) {
     this.#limits = limits
+    const { perHostPerSecond: perSecond, perHostBurst: burst } = limits
+    this.#rates = new SourceRates({ perSecond, burst, remembered: REMEMBERED_HOSTS })
   }
 
   get size(): number {
@@ -33,7 +34,7 @@ export class UnvalidatedPeers<Entry> {
     // Whoever forges source addresses fills half the places of a host at most: the rest is for those who answered
     const crowded = this.#size >= retryAbove || (own !== undefined && own.size >= perHost / 2)
     if (crowded && !proven) return { verdict: 'retry' }
-    if (!this.#takeToken(now, host)) return { verdict: 'drop' }
+    if (!this.#rates.take(now, host)) return { verdict: 'drop' }
     if (own !== undefined && own.size >= perHost) return { verdict: 'admit', evicted: first(own) }
     return this.#size >= total ? { verdict: 'drop' } : { verdict: 'admit', evicted: undefined }
   }
@@ -51,22 +52,6 @@ export class UnvalidatedPeers<Entry> {
     if (own === undefined || !own.delete(entry)) return
     this.#size--
     if (own.size === 0) this.#hosts.delete(host)
-  }
-
-  #takeToken(now: Millis, host: string): boolean {
-    const { perHostPerSecond, perHostBurst } = this.#limits
-    const bucket = this.#buckets.get(host) ?? { tokens: perHostBurst, at: now }
-    bucket.tokens = Math.min(perHostBurst, bucket.tokens + ((now - bucket.at) / 1000) * perHostPerSecond)
-    bucket.at = now
-    this.#buckets.delete(host)
-    if (this.#buckets.size >= REMEMBERED_HOSTS) {
-      const oldest = first(this.#buckets.keys())
-      if (oldest !== undefined) this.#buckets.delete(oldest)
-    }
-    this.#buckets.set(host, bucket)
-    if (bucket.tokens < 1) return false
-    bucket.tokens -= 1
-    return true
   }
 }
 

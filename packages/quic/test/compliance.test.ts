@@ -1,7 +1,7 @@
 import { describe, test } from '@jest/globals'
-import { transportCompliance } from '@aiv/testkit'
+import { TestClock, transportCompliance } from '@aiv/testkit'
 import { quic } from '../src/index.js'
-import { TestClock, testNode } from './bench.js'
+import { testNode } from './bench.js'
 
 transportCompliance(
   { describe, test },

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { type Keeper } from '@aiv/testkit'
 import { Priority } from '@aiv/transport-api'
-import { closeAll, closing, connect, dial, dialler, type Keeper, listener } from './bench.js'
+import { closeAll, closing, connect, dial, dialler, listener } from './bench.js'
 import { UdpProxy } from './udp-proxy.js'
 
 afterEach(closeAll)

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import type { QuicOptions } from '../src/index.js'
+import { Keeper } from '@aiv/testkit'
 import { closeAll, closing, connect, dial, dialler, listener, type Station, testNode } from './bench.js'
 import { UdpProxy } from './udp-proxy.js'
 
@@ -140,6 +141,42 @@ describe('0-RTT', () => {
     expect(other.host.accepted.flatMap(({ packets }) => packets)).toEqual([])
   })
 
+  test('a dial with a first flight resolves when the handshake is confirmed; the listener has answered it by then', async () => {
+    const { a, b, proxy } = await acquainted()
+    const accepted = b.host.next()
+    b.host.whenAccepted = (far) => void far.say('before the handshake ends')
+    const near = await dialWithFirstFlight(a, b, proxy.port)
+    expect(near.connection.early).toBe(false)
+    const far = await accepted
+    await far.until(() => far.established)
+    expect([far.packets, far.early]).toEqual([['anybody?'], [true]])
+    await near.until(() => near.count === 1)
+    expect(near.packets).toEqual(['before the handshake ends'])
+    expect(near.established).toBe(false) // was so from the start
+  })
+
+  test('a first flight is not sent where it cannot be early', async () => {
+    const b = await listener()
+    const a = await dialler()
+    const accepted = b.host.next()
+    const near = await dialWithFirstFlight(a, b, b.port)
+    near.say('first')
+    const far = await accepted
+    await far.until(() => far.count === 1)
+    expect([far.packets, far.early, far.connection.early]).toEqual([['first'], [false], false])
+  })
+
+  test('a first flight that the listener refuses costs a handshake and not the dial', async () => {
+    const { a, b, proxy } = await acquainted()
+    b.node.clock.unixErrorMs = 31_000
+    const accepted = b.host.next()
+    const near = await dialWithFirstFlight(a, b, proxy.port)
+    const far = await accepted
+    await far.until(() => far.count === 1)
+    expect([far.packets, far.early]).toEqual([['anybody?'], [false]])
+    expect(near.closed).toBeUndefined()
+  })
+
   test('without an early dial a ticket is not used', async () => {
     const { a, b, proxy } = await acquainted()
     const [near, far] = await connect(a, b, proxy.port)
@@ -148,6 +185,11 @@ describe('0-RTT', () => {
     expect(far.early).toEqual([false])
   })
 })
+
+async function dialWithFirstFlight(from: Station, to: Station, port: number): Promise<Keeper> {
+  const firstFlight = [new TextEncoder().encode('anybody?')]
+  return new Keeper(await from.transport.dial(`quic://127.0.0.1:${port}`, { expected: to.nodeId, firstFlight }))
+}
 
 async function connectEarly(a: Station, b: Station, proxy: UdpProxy) {
   const accepted = b.host.next()

@@ -22,3 +22,6 @@ export { memoryNetwork, type MemoryNetwork, type MemoryNetworkOptions } from './
 export type { MemoryOptions } from './memory/options.js'
 export { RadioAir, type RadioAirOptions, type RadioFrame, type RadioUse, type Position } from './radio/radio-air.js'
 export { randomTopology, hopsFrom, type Topology, type TopologyOptions } from './radio/topology.js'
+export { TestClock } from './sockets/test-clock.js'
+export { Keeper } from './sockets/keeper.js'
+export { TestHost } from './sockets/test-host.js'

@@ -101,6 +101,8 @@ export interface Connection extends AsyncDisposable {
   /** `Transport.name`. */
   readonly transport: string
   readonly direction: 'dialled' | 'accepted'
+  /** True while the handshake is not confirmed: handed out on early data, until `onEstablished`. Absent: confirmed. */
+  readonly early?: boolean
   readonly path: Path
   /** Once; nothing is read before it, and a connection that closed meanwhile says so through `onClosed`, later in this turn. */
   attach(handler: ConnectionHandler): void

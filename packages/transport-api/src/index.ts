@@ -32,6 +32,10 @@ export type {
   TransportFactory,
   DialOptions,
 } from './transport.js'
+export { parseDialAddress, dialTarget } from './dial-target.js'
+export { type SourcePrefixes, sourcePrefixes } from './ip-prefix.js'
+export { type InterfaceAddress, dialableHosts, socketAddress } from './socket-address.js'
+export { SourceRates, type SourceRatesOptions } from './source-rates.js'
 export type {
   Connection,
   ConnectionHandler,

@@ -28,6 +28,10 @@ export interface TransportPolicy {
   readonly maxConnections: number
   /** Share of the time that a radio may scan, 0 to 1. */
   readonly dutyCycle: number
+  /**
+   * Of what this node sends. Kept by transports that share a medium and so pace themselves; over TCP and UDP by whoever
+   * sends, who alone can choose what waits: a transport would have to hold back what it has accepted.
+   */
   readonly maxBytesPerSecond: number
   /** dBm; `undefined`: the radio's own default. */
   readonly transmitPowerDbm: number | undefined
@@ -40,6 +44,12 @@ export interface DialOptions {
   readonly record?: PeerRecord
   /** Resolve before the handshake is confirmed where the transport can. */
   readonly early?: boolean
+  /**
+   * Reliable packets that bear being replayed: they go out as early data where the transport has 0-RTT with this node,
+   * and nowhere else. The other side may then begin to speak half a round trip after the dial; the dial still resolves
+   * when the handshake is confirmed, unless {@link early} says otherwise.
+   */
+  readonly firstFlight?: readonly Uint8Array[]
   readonly signal?: AbortSignal
 }
 

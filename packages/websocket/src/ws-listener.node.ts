@@ -3,15 +3,8 @@ import { createServer as createHttpsServer, Server as HttpsServer } from 'node:h
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { networkInterfaces } from 'node:os'
-import {
-  type Arrival,
-  dialableHosts,
-  listenError,
-  type Listening,
-  LISTEN_BACKLOG,
-  type LinkListener,
-  socketAddress,
-} from '@aiv/htx-session'
+import { dialableHosts, socketAddress } from '@aiv/transport-api'
+import { type Arrival, listenError, type Listening, LISTEN_BACKLOG, type LinkListener } from '@aiv/htx-session'
 import type { VerifiedWebSocketOptions } from './options.node.js'
 import { refuseUpgrade, Upgrader } from './upgrade.node.js'
 
@@ -122,6 +115,5 @@ function dialable(
   const bound = server.address()
   if (bound === null || typeof bound === 'string') return []
   const path = options.path === '/' ? '' : options.path
-  const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  return dialableHosts(bound.address, interfaces).flatMap((host) => socketAddress(scheme, host, bound.port, path) ?? [])
+  return dialableHosts(bound.address, networkInterfaces()).map((host) => socketAddress(scheme, host, bound.port, path))
 }

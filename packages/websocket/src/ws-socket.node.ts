@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { RawData, WebSocket } from 'ws'
-import { socketAddress } from '@aiv/htx-session'
+import { socketAddress } from '@aiv/transport-api'
 import { type CloseCode, SOCKET_HIGH_WATER_MARK, type WsSocket, type WsSocketHandler } from './ws-socket.js'
 
 const message = { binary: true, compress: false, fin: true } as const

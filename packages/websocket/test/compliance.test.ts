@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { describe, test } from '@jest/globals'
 import { WebSocket } from 'ws'
 import type { TransportFactory } from '@aiv/transport-api'
-import { transportCompliance } from '@aiv/testkit'
+import { TestClock, transportCompliance } from '@aiv/testkit'
 import { webSocket } from '../src/index.js'
 import { webSocket as browserWebSocket, type PlatformWebSocketConstructor } from '../src/index.browser.js'
 import { cert, key } from './certificate.js'
-import { TestClock, testNode } from './bench.js'
+import { testNode } from './bench.js'
 
 interface Sides {
   readonly dialler: () => TransportFactory

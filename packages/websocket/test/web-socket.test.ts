@@ -4,6 +4,7 @@ import { createServer, get, type IncomingMessage } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { describe, expect, test } from '@jest/globals'
+import { Keeper, type TestClock, TestHost } from '@aiv/testkit'
 import { WebSocket, WebSocketServer } from 'ws'
 import { parseAddress, Priority, type Transport } from '@aiv/transport-api'
 import { webSocket, type WebSocketOptions } from '../src/index.js'
@@ -12,7 +13,7 @@ import { profile } from '../src/profile.js'
 import { NodeWsProvider } from '../src/ws-provider.node.js'
 import { MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../src/ws-socket.js'
 import { cert, key } from './certificate.js'
-import { Keeper, type TestClock, TestHost, testNode, type TestNode } from './bench.js'
+import { testNode, type TestNode } from './bench.js'
 
 const reliable = { priority: Priority.Normal, delivery: 'reliable' } as const
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
+import { TestClock } from '@aiv/testkit'
 import { BrowserWsSocket, MAX_HELD_BYTES, type PlatformWebSocket } from '../src/ws-socket.browser.js'
 import { MAX_MESSAGE_BYTES, SUBPROTOCOL } from '../src/ws-socket.js'
 import { webSocket } from '../src/index.browser.js'
-import { TestClock } from './bench.js'
 
 /** A platform WebSocket in a test's hands. */
 class HandSocket implements PlatformWebSocket {

@@ -1,5 +1,4 @@
 import {
-  type Address,
   ArgumentError,
   type Clock,
   type Connection,
@@ -7,6 +6,7 @@ import {
   type DialOptions,
   type Millis,
   type NodeId,
+  parseDialAddress,
   type PeerIdentity,
   type Timer,
   type Transport,
@@ -15,7 +15,6 @@ import {
   type TransportHost,
   type TransportPolicy,
   type TransportProfile,
-  parseAddress,
 } from '@aiv/transport-api'
 import { type ConnectionOwner, MemoryConnection } from './connection.js'
 import { CONTROL_BYTES, type Frame } from './frames.js'
@@ -105,7 +104,7 @@ export class MemoryTransport implements Transport, ConnectionOwner {
     if (this.#host === undefined || this.#isClosed) {
       throw new DialError('TRANSPORT_CLOSED', `${this.name} is not running`)
     }
-    const { host, nodeId } = this.#parse(address)
+    const { host, nodeId } = parseDialAddress(this, address)
     const { signal } = options
     signal?.throwIfAborted()
     const expected = options.expected ?? (host === '' ? undefined : nodeId)
@@ -199,17 +198,6 @@ export class MemoryTransport implements Transport, ConnectionOwner {
 
   #maxConnections(): number {
     return Math.min(this.options.maxConnections, this.#policy?.maxConnections ?? Number.POSITIVE_INFINITY)
-  }
-
-  #parse(address: string): Address {
-    let parsed: Address
-    try {
-      parsed = parseAddress(address)
-    } catch (cause) {
-      throw new DialError('ADDRESS_INVALID', `"${address.slice(0, 80)}" is no address`, { cause })
-    }
-    if (parsed.scheme === this.#network.scheme) return parsed
-    throw new DialError('ADDRESS_UNSUPPORTED', `${this.name} dials ${this.#network.scheme}: only`)
   }
 
   /** Later, as it would be over a network. */

@@ -1,5 +1,6 @@
 import { toHex, type Millis } from '@aiv/transport-api'
 import type { CompatibleCrypto } from './crypto.js'
+import { AgingMap } from '../../aging-map.js'
 import { peerIdToBytes } from './peer-id.js'
 import type { Packet } from './packet.js'
 
@@ -23,30 +24,25 @@ export function packetId(
 
 /** Keys of packets that were handled. When it is full the oldest is forgotten. */
 export class SeenPackets {
-  readonly #maxEntries: number
   readonly #lifetimeMs: number
-  readonly #at = new Map<string, Millis>()
+  readonly #seen: AgingMap<string, { readonly at: Millis }>
 
   constructor(limits: { readonly maxEntries: number; readonly lifetimeMs: number }) {
-    this.#maxEntries = limits.maxEntries
     this.#lifetimeMs = limits.lifetimeMs
+    this.#seen = new AgingMap(limits)
   }
 
   get size(): number {
-    return this.#at.size
+    return this.#seen.size
   }
 
   has(now: Millis, key: string): boolean {
-    const at = this.#at.get(key)
-    return at !== undefined && now - at < this.#lifetimeMs
+    const seen = this.#seen.get(key)
+    return seen !== undefined && now - seen.at < this.#lifetimeMs
   }
 
   record(now: Millis, key: string): void {
-    this.#at.delete(key)
-    this.#at.set(key, now)
-    for (const [oldest, at] of this.#at) {
-      if (this.#at.size <= this.#maxEntries && now - at < this.#lifetimeMs) break
-      this.#at.delete(oldest)
-    }
+    this.#seen.expire(now)
+    this.#seen.set(key, { at: now })
   }
 }
