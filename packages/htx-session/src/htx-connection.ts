@@ -261,15 +261,14 @@ export class HtxConnection implements Connection {
     }
   }
 
-  /** True when something was written and there are more events. */
+  /** True when there are more events: polling may make some, with bytes or without. */
   #writeOutput(now: Millis): boolean {
     while (this.#writable && !this.#ended) {
       const pieces = this.#session.pollOutput(now)
-      if (pieces === undefined) return false
-      this.#writable = this.#link.write(pieces)
-      if (this.#session.hasEvents) return true
+      if (pieces !== undefined) this.#writable = this.#link.write(pieces)
+      if (pieces === undefined || this.#session.hasEvents) break
     }
-    return false
+    return this.#session.hasEvents
   }
 
   /** Lets the link read when somebody takes what comes, and closes it behind the last byte. */
