@@ -13,6 +13,9 @@ import { compareWithPeers, havePeers } from './peers.mjs'
 import { haveNative } from './native.mjs'
 import { defaults, figures } from './work.mjs'
 
+/** Adapters that need an optional native package, by its name in native.mjs. */
+const accelerated = { 'htx-sodium.mjs': 'sodium', 'htx-crc32.mjs': 'crc32' }
+
 const help = `npm run bench -- [options]
   --rounds n        rounds of the comparison (3); medians are shown
   --tests a,b       of ${Object.keys(figures).join(', ')}
@@ -124,9 +127,6 @@ async function runComparison() {
       ),
   })
 }
-
-/** Adapters that need an optional native package, by its name in native.mjs. */
-const accelerated = { 'htx-sodium.mjs': 'sodium', 'htx-crc32.mjs': 'crc32' }
 
 /** Ours, without the yardstick. */
 function adapterNames(folder) {
