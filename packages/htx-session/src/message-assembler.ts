@@ -1,4 +1,4 @@
-import { type ChunkSink, unfilledBytes } from '@aiv/htx-codec'
+import type { ChunkSink } from '@aiv/htx-codec'
 import type { Millis } from '@aiv/transport-api'
 import { DOUBLE_ZERO } from './double-zero.js'
 import { HtxSessionError } from './errors.js'
@@ -97,8 +97,7 @@ export class MessageAssembler implements ChunkSink {
     } else {
       this.#begin(number, total)
       if (!final) this.#reserve(total)
-      // delivered when its chunks have filled it, or not at all
-      message = { bytes: unfilledBytes(total), filled: 0, filledThen: 0, lookedAt: this.#now }
+      message = { bytes: new Uint8Array(total), filled: 0, filledThen: 0, lookedAt: this.#now }
       if (!final) this.#watch(number, message)
     }
     const after = message.filled + length
