@@ -337,6 +337,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     const bytes = this.pollPacket()
     if (bytes !== undefined) return { type: 'packet', bytes }
     const event = this.#events.shift() as HtxSessionEvent | number | undefined
+    if (this.#events.length === 0) this.#releaseHeld()
     return typeof event === 'number' ? { type: 'sent', tag: event } : event
   }
 
@@ -345,11 +346,14 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     const events = this.#events
     if (!(events.peek() instanceof Uint8Array)) return undefined
     const bytes = events.shift() as Uint8Array
-    if (events.length === 0) {
-      this.#receiveCredit.release(this.#heldCredit)
-      this.#heldCredit = 0
-    }
+    if (events.length === 0) this.#releaseHeld()
     return bytes
+  }
+
+  /** Every packet was taken: their credit is the other side's again. */
+  #releaseHeld(): void {
+    this.#receiveCredit.release(this.#heldCredit)
+    this.#heldCredit = 0
   }
 
   nextTimeout(): Millis | undefined {
@@ -398,6 +402,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     const ping = this.#keepAlive.pollPing(now)
     if (ping !== undefined) this.#seal(FrameType.Ping, ping, PING_BYTES, out)
     if (this.#queues.messages > 0) this.#sealMessages(now, out)
+    // also where messages expired, or the other side's credit held them up, and no frame made the room
+    this.#announceRoom()
     if (this.#state === 'closing' && !this.#closeSent && this.#queues.messages === 0) {
       this.#sealClose(this.#closeCode, this.#closeText, out)
       if (this.#remoteClose !== undefined) this.#finishOrderly()
@@ -427,15 +433,19 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       room -= messageBytes
       sent += messageBytes
       // Whoever waited for room is asked before the rest goes: what comes then fills the frame
-      const lowest = this.#queues.pollDrain()
-      if (lowest === undefined) continue
-      this.#events.push({ type: 'drain', lowest })
-      break
+      if (this.#announceRoom()) break
     }
     this.#scheduler.release()
     if (sent > 0) this.#keepAlive.unacknowledged(now)
     this.#limiter.earn(sent)
     if (this.#queues.messages === 0) this.#rate.onIdle()
+  }
+
+  #announceRoom(): boolean {
+    const lowest = this.#queues.pollDrain()
+    if (lowest === undefined) return false
+    this.#events.push({ type: 'drain', lowest })
+    return true
   }
 
   /** Seals one frame, after a KEY_UPDATE where the key has done its work; returns its size. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { joinBytes } from '@aiv/transport-api'
-import { decodeFrames } from '@aiv/htx-codec'
+import { FrameType, decodeFrames } from '@aiv/htx-codec'
 import { SessionPair, filled } from './session-pair.js'
 
 const reliable = { priority: 2, delivery: 'reliable' } as const
@@ -30,4 +30,32 @@ describe('a sender that fills the queue', () => {
     expect(session.stats(pair.now).queuedBytes).toEqual([0, 0, 0, 0])
     expect(session.pollOutput(pair.now)).toBeUndefined()
   })
+
+  test('is told of room that came by expiry, when nothing is left to be sent', () => {
+    const pair = SessionPair.open()
+    const { session } = pair.initiator
+    pair.initiator.writable = false
+    while (session.send(pair.now, filled(65_536), { ...reliable, expiresAt: pair.now + 10 }) === 'accepted');
+    pair.advance(50)
+    expect(session.stats(pair.now).queuedBytes).toEqual([0, 0, 0, 0])
+    session.pollOutput(pair.now)
+    expect(session.pollEvent()).toEqual({ type: 'drain', lowest: 3 })
+  })
+})
+
+test('credit comes back when the last packet was taken, also where another event stands behind it', () => {
+  const pair = SessionPair.open()
+  const { session } = pair.responder
+  for (let i = 0; i < 10; i++) pair.initiator.session.send(pair.now, filled(10_000), reliable)
+  for (let out; (out = pair.initiator.session.pollOutput(pair.now)) !== undefined;)
+    for (const piece of out) session.handleInput(pair.now, piece)
+  // what the application says in the same turn is told of behind what it has not taken yet
+  session.send(pair.now, filled(10), { ...reliable, tag: 1 })
+  const types: string[] = []
+  const framesOf = (pieces: readonly Uint8Array[] | undefined) =>
+    decodeFrames(joinBytes(pieces ?? []), { maxFrameBytes: 65_536 }).map(({ type }) => type)
+  session.pollOutput(pair.now)
+  for (let event; (event = session.pollEvent()) !== undefined;) types.push(event.type)
+  expect(types).toEqual([...new Array<string>(10).fill('packet'), 'sent'])
+  expect(framesOf(session.pollOutput(pair.now))).toContain(FrameType.WindowUpdate)
 })
