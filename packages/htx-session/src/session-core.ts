@@ -402,8 +402,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     const ping = this.#keepAlive.pollPing(now)
     if (ping !== undefined) this.#seal(FrameType.Ping, ping, PING_BYTES, out)
     if (this.#queues.messages > 0) this.#sealMessages(now, out)
-    // also where messages expired, or the other side's credit held them up, and no frame made the room
-    this.#announceRoom()
+    // all that waited expired. Never while something waits and no frame made room: what was refused may not fit yet
+    else this.#announceRoom()
     if (this.#state === 'closing' && !this.#closeSent && this.#queues.messages === 0) {
       this.#sealClose(this.#closeCode, this.#closeText, out)
       if (this.#remoteClose !== undefined) this.#finishOrderly()
