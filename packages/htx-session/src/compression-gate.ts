@@ -4,8 +4,8 @@ import { HtxSessionError } from './errors.js'
 
 /** Smaller payloads are not worth the try. */
 const MIN_COMPRESSED_BYTES = 1_024
-/** Largest payload that a compressed one may stand for. */
-const MAX_ORIGINAL_BYTES = 65_536 - FRAME_OVERHEAD
+/** Largest payload that a compressed one may stand for; larger frames go as they are. */
+export const MAX_COMPRESSED_PLAIN_BYTES = 65_536 - FRAME_OVERHEAD
 /** Frames passed over after one that did not shrink; doubled with each further one. */
 const FIRST_REST_FRAMES = 8
 const MAX_REST_FRAMES = 1_024
@@ -28,7 +28,7 @@ export class CompressionGate {
   /** The payload to send instead, or `undefined`: send it as it is. */
   compress(plain: Bytes, bytes: number): Uint8Array | undefined {
     if (!this.allowed || this.#compressor === undefined) return undefined
-    if (bytes < MIN_COMPRESSED_BYTES || bytes > MAX_ORIGINAL_BYTES) return undefined
+    if (bytes < MIN_COMPRESSED_BYTES || bytes > MAX_COMPRESSED_PLAIN_BYTES) return undefined
     if (this.#resting > 0) {
       this.#resting -= 1
       return undefined
@@ -43,7 +43,7 @@ export class CompressionGate {
 
   /** @throws HtxSessionError MALFORMED for what is corrupt, too large, or more than we said we read. */
   decompress(packed: Uint8Array): Uint8Array {
-    const plain = this.#compressor?.decompress(packed, MAX_ORIGINAL_BYTES)
+    const plain = this.#compressor?.decompress(packed, MAX_COMPRESSED_PLAIN_BYTES)
     if (plain === undefined) throw new HtxSessionError('MALFORMED', 'a compressed payload that cannot be unpacked')
     return plain
   }

@@ -11,10 +11,11 @@ const MIN_FRAMES_IN_FLIGHT = 4
 const INITIAL_FRAME_BYTES = 16 * 1024
 /** Smallest frame that is chosen: about one IP packet. */
 export const MIN_FRAME_BYTES = 1_200
-/** The wire's default; a session may have a smaller one. */
-const MAX_FRAME_BYTES = 65_536
-/** What one frame holds takes this long on the link, so that an urgent message waits no longer for it. */
+/** What one frame holds takes this long on the link, so that an urgent message waits no longer for it, */
 const FRAME_MS = 10
+/** and where it would be larger than this, only so long: large frames are for links to which they are nothing. */
+const COMMON_FRAME_BYTES = 65_536
+const LARGE_FRAME_MS = 1
 /** How often the other side acknowledges bulk at most; it is part of every round trip that bulk sees. */
 export const ACK_INTERVAL_MS = 1
 /**
@@ -130,7 +131,7 @@ export class DeliveryRate {
   maxInFlightBytes(): number {
     const rate = Math.max(this.#rate, this.#previousRate)
     if (rate === 0 || this.#minRtt === Infinity) return INITIAL_IN_FLIGHT_BYTES
-    const floor = this.frameBytes(MAX_FRAME_BYTES) * MIN_FRAMES_IN_FLIGHT
+    const floor = Math.min(rate * FRAME_MS, COMMON_FRAME_BYTES) * MIN_FRAMES_IN_FLIGHT
     const wanted = this.#draining
       ? (rate * (this.#minRtt + ACK_INTERVAL_MS)) / 2
       : rate * (2 * this.#minRtt + ACK_INTERVAL_MS + SCHEDULING_MS)
@@ -140,8 +141,9 @@ export class DeliveryRate {
   /** Size of the next frame, at most `limit`. */
   frameBytes(limit: number): number {
     const rate = Math.max(this.#rate, this.#previousRate)
-    const wanted = rate === 0 ? INITIAL_FRAME_BYTES : Math.max(rate * FRAME_MS, MIN_FRAME_BYTES)
-    return Math.min(wanted, limit) | 0
+    if (rate === 0) return Math.min(INITIAL_FRAME_BYTES, limit)
+    const common = Math.min(rate * FRAME_MS, COMMON_FRAME_BYTES)
+    return Math.min(Math.max(common, rate * LARGE_FRAME_MS, MIN_FRAME_BYTES), limit) | 0
   }
 
   #onRate(now: Millis, rate: number): void {

@@ -2,7 +2,10 @@ import { ArgumentError } from '@aiv/transport-api'
 
 /** What a person may set on HTX sessions. Every field has a default; sizes in bytes, times in milliseconds. */
 export interface HtxSessionOptions {
-  /** Largest frame, header and CRC included, taken and sent; 4,096 to 65,536. Smaller costs speed. @defaultValue 65,536 */
+  /**
+   * Largest frame, header and CRC included, taken and sent; 4,096 to 196,608. Above 65,536 only fast links see it, see
+   * {@link DeliveryRate}; smaller costs speed. @defaultValue 196,608
+   */
   readonly maxFrameBytes?: number
   /** Largest message taken and sent; 1,024 to 32 MiB. @defaultValue 16 MiB */
   readonly maxMessageBytes?: number
@@ -10,12 +13,15 @@ export interface HtxSessionOptions {
    * What `send` queues per priority before it says `full`, 64 bytes for each message included; a single message is
    * always taken when nothing is queued. 16 KiB to 256 MiB: a low value costs speed, a high one memory, delay and, where
    * it outgrows the cache of the processor, speed again.
-   * @defaultValue 256 KiB
+   * @defaultValue 384 KiB
    */
   readonly maxQueuedBytes?: number
   /** Ceiling of the receive window that is tuned to the path; 256 KiB to 1 GiB. @defaultValue 16 MiB */
   readonly maxWindowBytes?: number
-  /** What one `pollOutput` gives at most, about; 64 KiB to 16 MiB. Larger delays urgent messages. @defaultValue 128 KiB */
+  /**
+   * What one `pollOutput` gives of messages at most, but always one frame; 64 KiB to 16 MiB. Larger delays urgent
+   * messages. @defaultValue 192 KiB
+   */
   readonly maxOutputBytes?: number
   /** A PING goes out after this long without a byte from the other side. @defaultValue 15,000 */
   readonly keepAliveMs?: number
@@ -53,6 +59,9 @@ export interface HtxSessionOptions {
   readonly compression?: boolean
 }
 
+/** Largest frame that a session can be set to. */
+export const LARGEST_FRAME_BYTES = 3 * 65_536
+
 /** {@link HtxSessionOptions} with every default filled in and every range checked. */
 export type VerifiedHtxSessionOptions = Readonly<Required<HtxSessionOptions>>
 
@@ -61,11 +70,11 @@ const MIB = 1024 * KIB
 const GIB = 1024 * MIB
 
 export const defaultHtxSessionOptions: VerifiedHtxSessionOptions = Object.freeze({
-  maxFrameBytes: 65_536,
+  maxFrameBytes: LARGEST_FRAME_BYTES,
   maxMessageBytes: 16 * MIB,
-  maxQueuedBytes: 256 * KIB,
+  maxQueuedBytes: 384 * KIB,
   maxWindowBytes: 16 * MIB,
-  maxOutputBytes: 128 * KIB,
+  maxOutputBytes: 192 * KIB,
   keepAliveMs: 15_000,
   idleTimeoutMs: 45_000,
   firstFrameTimeoutMs: 5_000,
@@ -87,7 +96,7 @@ type NumericOption = Exclude<keyof HtxSessionOptions, 'compression'>
 const DAY_MS = 86_400_000
 
 const ranges: Readonly<Record<NumericOption, readonly [number, number]>> = {
-  maxFrameBytes: [4_096, 65_536],
+  maxFrameBytes: [4_096, LARGEST_FRAME_BYTES],
   maxMessageBytes: [1_024, 32 * MIB],
   maxQueuedBytes: [16 * KIB, 256 * MIB],
   maxWindowBytes: [256 * KIB, GIB],

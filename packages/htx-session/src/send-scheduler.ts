@@ -3,6 +3,7 @@ import { type Millis, Priority, priorities, readVarint, varintLength, writeVarin
 import { KEY_BYTES, LAST_BATCHED_NUMBER, MessageBatch, writeBatchKey } from './message-batch.js'
 import { CHUNK_COST_BYTES, type SendCredit } from './flow-control.js'
 import { EMERGENCY_PLACES, MAX_UNFINISHED_BYTES, MAX_UNFINISHED_MESSAGES } from './message-assembler.js'
+import { LARGEST_FRAME_BYTES } from './options.js'
 import { OutgoingMessage, type SendQueues } from './send-queues.js'
 
 /** Chunks up to this size are copied together, larger ones go to the cipher where they lie. */
@@ -23,9 +24,6 @@ const EMERGENCY_UNFINISHED_BYTES = 4 * 1024 * 1024
  */
 const STARVED_MS = 5_000
 const STARVED_SHARE_BYTES = 40 * 1024
-
-/** Largest frame payload there can be. */
-const SCRATCH_BYTES = 65_536
 
 /*
  * Chunk heads and small messages are laid out here before they are sealed. One for all sessions, because sealing is over
@@ -76,13 +74,13 @@ export class SendScheduler {
 
   /**
    * The content of one frame, or `undefined` when there is nothing to send or nothing may be sent.
-   * @param maxBytes - of payload before sealing, at most 65,536.
+   * @param maxBytes - of payload before sealing, at most {@link LARGEST_FRAME_BYTES}.
    * @param room - message bytes that may still be put in flight; emergency messages do not ask for it.
    */
   fill(now: Millis, maxBytes: number, room: number): FramePlan | undefined {
     this.release()
     if (this.#queues.messages === 0) return undefined
-    this.#scratch = scratch ??= new Uint8Array(SCRATCH_BYTES + MAX_CHUNK_HEADER_BYTES)
+    this.#scratch = scratch ??= new Uint8Array(LARGEST_FRAME_BYTES + MAX_CHUNK_HEADER_BYTES)
     this.#at = 0
     this.#pieceStart = 0
     this.#left = maxBytes

@@ -26,7 +26,7 @@ import {
 import { AckSchedule } from './ack-schedule.js'
 import { type Capabilities, HTX_VERSION } from './capabilities.js'
 import { closeName, closeNumber } from './close-codes.js'
-import { CompressionGate } from './compression-gate.js'
+import { CompressionGate, MAX_COMPRESSED_PLAIN_BYTES } from './compression-gate.js'
 import { ControlLimiter } from './control-limiter.js'
 import { PING_BYTES, decodeClose, decodeUint64, encodeClose, encodeUint64 } from './control-payloads.js'
 import { DeliveryRate } from './delivery-rate.js'
@@ -418,7 +418,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     let sent = 0
     for (let bytes = 0; bytes < limit;) {
       // the rest that fills no frame goes with what is sent meanwhile, or at the next poll
-      if (bytes > 0 && this.#queues.bytes < frameBytes) break
+      if (bytes > 0 && (this.#queues.bytes < frameBytes || bytes + frameBytes > limit)) break
       const plan = this.#scheduler.fill(now, plainBytes, room)
       if (plan === undefined) break
       const { pieces, chunks, messageBytes } = plan
@@ -610,6 +610,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     if (fault !== undefined) throw fault
     this.#state = 'open'
     this.#compression.allowed = this.#start.options.compression && remoteCapabilities.lz4
+    if (this.#compression.allowed) this.#maxPlainBytes = Math.min(this.#maxPlainBytes, MAX_COMPRESSED_PLAIN_BYTES)
     if (this.#handshakeSentAt !== undefined) this.#rate.onRoundTrip(this.#now, this.#now - this.#handshakeSentAt)
     const { remote, remoteStatic } = session
     this.#events.push({ type: 'established', remote, remoteStatic, pattern, suite, remoteCapabilities })

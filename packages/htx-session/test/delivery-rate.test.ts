@@ -76,6 +76,12 @@ describe('the delivery rate', () => {
     const fast = new DeliveryRate()
     saturate(fast, 100_000, 0.5, 1_000)
     expect(fast.frameBytes(65_536)).toBe(65_536)
+    // larger ones take 1 ms
+    expect(fast.frameBytes(1_000_000)).toBeGreaterThan(90_000)
+    expect(fast.frameBytes(1_000_000)).toBeLessThan(120_000)
+    const gigabit = new DeliveryRate()
+    saturate(gigabit, 50_000, 0.5, 1_000)
+    expect(gigabit.frameBytes(1_000_000)).toBe(65_536)
   })
 
   test('a sender that has little to say does not make the path look slow', () => {

@@ -130,7 +130,7 @@ describe('options', () => {
 
   test.each([
     { maxFrameBytes: 4_095 },
-    { maxFrameBytes: 65_537 },
+    { maxFrameBytes: 196_609 },
     { maxMessageBytes: 0 },
     { maxMessageBytes: 33 * 2 ** 20 },
     { maxQueuedBytes: Number.NaN },

@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { decodeFrames } from '@aiv/htx-codec'
-import { equalBytes } from '@aiv/transport-api'
+import { type Compressor, equalBytes } from '@aiv/transport-api'
+import type { HtxSessionOptions } from '../src/index.js'
+import { LARGEST_FRAME_BYTES } from '../src/options.js'
 import { SessionPair, filled } from './session-pair.js'
 
 const MIB = 1024 * 1024
@@ -84,10 +86,10 @@ describe('back-pressure', () => {
       accepted += 1
       pair.settle()
     }
-    // 256 KiB less the emergency reserve went out, one bound of 256 KiB is queued
-    expect(accepted).toBeGreaterThanOrEqual(7)
-    expect(accepted).toBeLessThanOrEqual(9)
-    expect(pair.initiator.session.stats(pair.now).queuedBytes[2]).toBeLessThanOrEqual(MIB / 4)
+    // 256 KiB less the emergency reserve went out, one bound of 384 KiB is queued
+    expect(accepted).toBeGreaterThanOrEqual(9)
+    expect(accepted).toBeLessThanOrEqual(11)
+    expect(pair.initiator.session.stats(pair.now).queuedBytes[2]).toBeLessThanOrEqual(384 * 1024)
     expect(pair.initiator.eventsOf('drain')).toEqual([])
     pair.advance(10_000)
     expect(pair.initiator.eventsOf('drain')).toEqual([])
@@ -152,7 +154,7 @@ describe('back-pressure', () => {
 
 describe('frames', () => {
   const framesOf = (outputs: readonly Uint8Array[]) =>
-    outputs.flatMap((bytes) => decodeFrames(bytes, { maxFrameBytes: 65_536 }))
+    outputs.flatMap((bytes) => decodeFrames(bytes, { maxFrameBytes: LARGEST_FRAME_BYTES }))
 
   test('a lone message waits for nobody: the poll after send gives it', () => {
     const pair = SessionPair.open()
@@ -180,11 +182,48 @@ describe('frames', () => {
       expect(frame.payload.length).toBeLessThanOrEqual(4_072)
   })
 
-  test('one poll gives about as much as the option says', () => {
-    const pair = SessionPair.open({ options: { maxOutputBytes: 65_536 } })
+  test.each([
+    ['several frames', { maxFrameBytes: 20_000, maxOutputBytes: 100_000 }, 100_000],
+    ['one frame where it is larger', { maxFrameBytes: 100_000, maxOutputBytes: 65_536 }, 100_000],
+  ])('one poll gives at most what the option says: %s', (_, options, most) => {
+    const pair = SessionPair.open({ options })
     pair.send(pair.initiator, filled(5 * MIB))
     pair.advance(1_000)
-    for (const output of pair.initiator.outputs) expect(output.length).toBeLessThanOrEqual(2 * 65_536)
+    // and what is no message: WINDOW_UPDATE, ACK
+    for (const output of pair.initiator.outputs) expect(output.length).toBeLessThanOrEqual(most + 200)
+    expect(Math.max(...pair.initiator.outputs.map(({ length }) => length))).toBeGreaterThan(most * 0.7)
+  })
+
+  test('a side that takes no large frames gets none, and one that says nothing of it 65,536 bytes at most', () => {
+    const sizes = (responder: HtxSessionOptions) => {
+      const pair = SessionPair.open({ responder, delayMs: 0.1 })
+      for (let i = 0; i < 40; i++) {
+        while (pair.send(pair.initiator, filled(MIB)) === 'accepted');
+        pair.advance(1)
+      }
+      return Math.max(...framesOf(pair.initiator.outputs).map(({ payload }) => payload.length))
+    }
+    expect(sizes({})).toBeGreaterThan(150_000)
+    expect(sizes({ maxFrameBytes: 65_536 })).toBeLessThanOrEqual(65_512)
+  })
+
+  test('what is compressed stays in frames that a compressed one may stand for', () => {
+    const packed: Uint8Array[] = []
+    const compressor: Compressor = {
+      name: 'lz4',
+      compress: (bytes) => Uint8Array.of(packed.push(bytes.slice())),
+      decompress: ([place]) => packed[(place as number) - 1],
+    }
+    const pair = SessionPair.open({ options: { compression: true }, compressor, delayMs: 0.1 })
+    for (let i = 0; i < 10; i++) {
+      while (packed.length < 200 && pair.send(pair.initiator, filled(MIB)) === 'accepted');
+      pair.advance(1)
+    }
+    // but for those in which one message ends and the next begins
+    expect(packed.length).toBeGreaterThan(100)
+    for (const { payload } of framesOf(pair.initiator.outputs)) expect(payload.length).toBeLessThanOrEqual(65_512)
+    expect(Math.max(...packed.map(({ length }) => length))).toBe(65_512)
+    expect(pair.initiator.closed ?? pair.responder.closed).toBeUndefined()
   })
 
   test('the message may be given in pieces, which are sent one after another', () => {
