@@ -76,35 +76,37 @@ export interface ChunkSink {
  * of its first chunk, or a number above 2^53 − 1.
  */
 export function readChunks(payload: Bytes, sink: ChunkSink): void {
-  if (payload instanceof Uint8Array) return readPiece(payload, sink)
-  const [only] = payload
-  if (only !== undefined && payload.length === 1) return readPiece(only, sink)
-  readPieces(payload, sink)
+  if (!(payload instanceof Uint8Array)) return readPieces(payload, sink)
+  if (readWhole(payload, 0, sink) < payload.length) throw cutOff()
 }
 
-/** The fast way: everything in one piece. */
-function readPiece(bytes: Uint8Array, sink: ChunkSink): void {
+/**
+ * The fast way: reads the chunks that lie whole in `bytes` from `at` on, and returns where the first one begins that
+ * does not, or the end.
+ */
+function readWhole(bytes: Uint8Array, start: number, sink: ChunkSink): number {
   const end = bytes.length
-  let at = 0
+  let at = start
   while (at < end) {
+    const begin = at
     const key = readVarint(bytes, at)
-    if (key < 0) throw cutOff()
+    if (key < 0) return begin
     at += 1 << ((bytes[at] as number) >>> 6)
     const length = readVarint(bytes, at)
-    if (length < 0) throw cutOff()
+    if (length < 0) return begin
     at += 1 << ((bytes[at] as number) >>> 6)
     const final = key % 2 === 1
     const number = (key - (final ? 1 : 0)) / 2
     if (final && number !== PADDING_NUMBER) {
       const next = at + length
-      if (next > end) throw cutOff()
+      if (next > end) return begin
       if (sink.isOpen(number)) deliver(sink, number, true, undefined, bytes, at, next)
       else sink.onMessage(number, bytes, at, next)
       at = next
       continue
     }
     if (final) {
-      if (at + length > end) throw cutOff()
+      if (at + length > end) return begin
       sink.onPadding(length)
       at += length
       continue
@@ -113,15 +115,16 @@ function readPiece(bytes: Uint8Array, sink: ChunkSink): void {
     let total: number | undefined
     if (!sink.isOpen(number)) {
       total = readVarint(bytes, at)
-      if (total < 0) throw cutOff()
+      if (total < 0) return begin
       if (total <= length) throw totalTooSmall()
       at += 1 << ((bytes[at] as number) >>> 6)
     }
     const next = at + length
-    if (next > end) throw cutOff()
+    if (next > end) return begin
     deliver(sink, number, false, total, bytes, at, next)
     at = next
   }
+  return at
 }
 
 function deliver(
@@ -138,11 +141,13 @@ function deliver(
   sink.onChunkEnd()
 }
 
-/** The way for a payload in several pieces: heads are gathered, since a border may go through one. */
+/** The way for a payload in several pieces: the head of a chunk that crosses a border is gathered. */
 function readPieces(pieces: readonly Uint8Array[], sink: ChunkSink): void {
   const cursor = new PieceCursor(pieces)
   const scratch = new Uint8Array(MAX_CHUNK_HEADER_BYTES)
-  while (cursor.left > 0) {
+  for (;;) {
+    cursor.skip(readWhole(cursor.piece, cursor.offset, sink) - cursor.offset)
+    if (cursor.left === 0) return
     const gathered = cursor.peek(scratch)
     const key = readVarint(gathered, 0)
     if (key < 0) throw cutOff()
@@ -167,6 +172,7 @@ function readPieces(pieces: readonly Uint8Array[], sink: ChunkSink): void {
       sink.onPadding(length)
       cursor.skip(length)
     } else if (final && !open && length <= cursor.leftInPiece) {
+      // only its head crossed the border
       sink.onMessage(number, cursor.piece, cursor.offset, cursor.offset + length)
       cursor.skip(length)
     } else {

@@ -41,7 +41,6 @@ export class MessageAssembler implements ChunkSink {
   /** The number that the next new message must have. */
   #next = 1
   #messageBytes = 0
-  #chunks = 0
   #now: Millis = DOUBLE_ZERO
   /** When the progress of the oldest unfinished message is looked at, or of one that is finished meanwhile. */
   #checkAt: Millis = Infinity
@@ -64,11 +63,6 @@ export class MessageAssembler implements ChunkSink {
 
   get unfinishedMessages(): number {
     return this.#unfinished.size
-  }
-
-  /** Chunks read so far, padding not counted. */
-  get chunks(): number {
-    return this.#chunks
   }
 
   /** Called before chunks are read, so that new messages know when they began. */
@@ -187,7 +181,6 @@ export class MessageAssembler implements ChunkSink {
 
   #take(length: number): void {
     this.#messageBytes += length
-    this.#chunks += 1
     if (!this.#options.credit.receive(length)) throw overrun()
   }
 

@@ -52,8 +52,6 @@ import { type EstablishedHandshake, MAX_HANDSHAKE_BYTES, SessionHandshake } from
 export type { HtxSessionEvent, HtxSessionStart } from './session-events.js'
 
 const EMPTY = new Uint8Array(0)
-/** More chunks than this in one frame: where the next one lies in pieces, joining them costs less than reading across. */
-const MANY_CHUNKS = 8
 
 /**
  * One HTX session over one ordered stream of bytes (docs/wire/htx-session.md): handshake, sealed frames, credit,
@@ -114,8 +112,6 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   /** Payload of one that is not sealed: copied, since a view for each byte would hold a hundred times as much. */
   #framePayload = EMPTY
   #frameFilled = 0
-  /** The last DATA frame held many chunks, so that the next one probably does. */
-  #manyChunks = false
 
   #closeDeadline: Millis = Infinity
   #closeCode = 0
@@ -621,7 +617,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#unconfirmed = false
     if (type === FrameType.Data && wireBytes > AEAD_TAG_BYTES) {
       this.#limiter.earn(wireBytes)
-      return this.#onData((flags & FrameFlag.Compressed) === 0 ? plain : this.#compression.decompress(joinBytes(plain)))
+      const unpacked = (flags & FrameFlag.Compressed) === 0 ? plain : this.#compression.decompress(joinBytes(plain))
+      return readChunks(unpacked, this.#assembler)
     }
     this.#talked = true
     this.#limiter.take(wireBytes + FRAME_OVERHEAD)
@@ -630,12 +627,6 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     // one with nothing in it costs no credit, so it counts as what it is: talk
     if (type === FrameType.Data) return
     this.#onControl(type, joinBytes(plain))
-  }
-
-  #onData(plain: Bytes): void {
-    const before = this.#assembler.chunks
-    readChunks(this.#manyChunks ? joinBytes(plain) : plain, this.#assembler)
-    this.#manyChunks = this.#assembler.chunks - before > MANY_CHUNKS
   }
 
   #onControl(type: number, payload: Uint8Array): void {

@@ -90,12 +90,18 @@ function freshPair(): NodeX25519KeyPair {
   return new NodeX25519KeyPair(made.privateKey, rawBytes(made.publicKey))
 }
 
+/**
+ * Late releases of Node 24 find out with an exception that a key of bytes is no KeyObject, which takes 10 µs; importing
+ * it takes 1 (docs/performance.md).
+ */
+const importAtOnce = process.versions.node.startsWith('24.')
+
 /** {@link Crypto} on node:crypto. */
 export function createNodeCrypto(options: NodeCryptoOptions = {}): Crypto {
   const suites = Object.freeze([...(options.suites ?? (['aes-256-gcm', 'chacha20-poly1305'] as const))])
   const { aeads = {} } = options
   const hmacSha256 = (key: Uint8Array, ...pieces: readonly Uint8Array[]): Uint8Array => {
-    const hmac = createHmac('sha256', key)
+    const hmac = createHmac('sha256', importAtOnce ? createSecretKey(key) : key)
     for (const piece of pieces) hmac.update(piece)
     return hmac.digest()
   }
@@ -154,7 +160,7 @@ export function createNodeCrypto(options: NodeCryptoOptions = {}): Crypto {
 export const nodeCrypto: Crypto = createNodeCrypto()
 
 /** From this use on a key is worth importing. */
-const IMPORT_AT_USE = 4
+const IMPORT_AT_USE = importAtOnce ? 1 : 4
 
 class NodeAead implements Aead {
   // node:crypto takes both suites through the same calls; its types know them as two
