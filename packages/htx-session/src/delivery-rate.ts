@@ -6,7 +6,7 @@ const INITIAL_IN_FLIGHT_BYTES = 256 * 1024
 const MIN_IN_FLIGHT_BYTES = 16 * 1024
 const MAX_IN_FLIGHT_BYTES = 2 ** 30
 /** Frames that the in-flight limit has room for at least, so that the link never runs dry between two ACKs. */
-const MIN_FRAMES_IN_FLIGHT = 4
+const MIN_FRAMES_IN_FLIGHT = 3
 /** Before the rate is known. */
 const INITIAL_FRAME_BYTES = 16 * 1024
 /** Smallest frame that is chosen: about one IP packet. */
@@ -19,10 +19,11 @@ const LARGE_FRAME_MS = 1
 /** How often the other side acknowledges bulk at most; it is part of every round trip that bulk sees. */
 export const ACK_INTERVAL_MS = 1
 /**
- * Beside twice what the path holds this much may be in flight, in time: two processes that share a machine take turns,
- * and on a path of microseconds nothing else would keep the link busy meanwhile. An emergency waits for all of it.
+ * Beside twice what the path holds and what is not acknowledged yet this much may be in flight, in time, since two
+ * processes that share a machine take turns. An emergency waits for all of it, and what is more than the caches hold is
+ * read from memory again.
  */
-const SCHEDULING_MS = 0.5
+const SCHEDULING_MS = 0.2
 /** How long a largest rate counts. */
 const RATE_WINDOW_MS = 2_000
 /** A smallest round trip older than this is measured anew, with the queue on the link drained. */
