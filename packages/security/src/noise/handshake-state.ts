@@ -19,8 +19,10 @@ export interface HandshakeStateOptions {
   readonly prologue: Uint8Array
   /** Our static key. */
   readonly s?: X25519KeyPair | undefined
-  /** Our ephemeral key; only for tests with given keys, else it is generated. */
+  /** Our ephemeral key, where it was made already; else it is generated. Never one of an earlier handshake. */
   readonly e?: X25519KeyPair | undefined
+  /** Pre-shared keys of 32 bytes, as many as the pattern has. They stay the caller's. */
+  readonly psks?: readonly Uint8Array[] | undefined
   /** The other side's static key, where the pattern has it known beforehand. */
   readonly rs?: Uint8Array | undefined
   /** The array that holds this static key already, if one does: what the platform made of that serves again. */
@@ -28,8 +30,7 @@ export interface HandshakeStateOptions {
 }
 
 /**
- * HandshakeState of the Noise specification revision 34 section 5.3, for any pattern without pre-shared keys, over
- * X25519 and SHA-256.
+ * HandshakeState of the Noise specification revision 34 section 5.3, for any pattern, over X25519 and SHA-256.
  *
  * Beyond the specification a public key of low order is a fault as soon as it is read (section 12.1 leaves that open).
  */
@@ -44,11 +45,13 @@ export class HandshakeState {
   #re: Uint8Array | undefined
   readonly #kept: ((rs: Uint8Array) => Uint8Array | undefined) | undefined
   #foreseen: { readonly rs: Uint8Array; readonly shared: Uint8Array } | undefined
+  readonly #psks: readonly Uint8Array[]
+  #mixedPsks = 0
   #index = 0
 
   /** @throws ArgumentError for a pattern that is not known and a key that it needs and that is missing or of another size. */
   constructor(options: HandshakeStateOptions) {
-    const { crypto, suite, prologue } = options
+    const { crypto, suite, prologue, psks = [] } = options
     const pattern = noisePattern(options.pattern)
     this.#crypto = crypto
     this.#pattern = pattern
@@ -57,6 +60,10 @@ export class HandshakeState {
     this.#e = options.e
     this.#rs = options.rs
     this.#kept = options.kept
+    this.#psks = psks
+    if (psks.length !== pattern.psks || psks.some(({ length }) => length !== KEY_BYTES)) {
+      throw new ArgumentError(`${pattern.name} takes ${pattern.psks} pre-shared keys of 32 bytes`)
+    }
     if (options.rs !== undefined && options.rs.length !== KEY_BYTES) throw new ArgumentError('rs has not 32 bytes')
     this.#symmetric = new SymmetricState(crypto, suite, protocolName(pattern.name, suite))
     this.#symmetric.mixHash(prologue)
@@ -101,7 +108,9 @@ export class HandshakeState {
       if (token === 'e') {
         this.#e ??= this.#crypto.x25519KeyPair()
         out.push(this.#e.publicKey)
-        this.#symmetric.mixHash(this.#e.publicKey)
+        this.#mixEphemeral(this.#e.publicKey)
+      } else if (token === 'psk') {
+        this.#mixPsk()
       } else if (token === 's') {
         out.push(this.#symmetric.encryptAndHash(this.#own('s').publicKey))
       } else if (!this.#mixDh(token)) {
@@ -130,7 +139,9 @@ export class HandshakeState {
         rest = rest.subarray(KEY_BYTES)
         if (isLowOrderX25519Key(re)) return this.#fail('key')
         this.#re = re
-        this.#symmetric.mixHash(re)
+        this.#mixEphemeral(re)
+      } else if (token === 'psk') {
+        this.#mixPsk()
       } else if (token === 's') {
         const length = this.#symmetric.hasKey ? KEY_BYTES + TAG_BYTES : KEY_BYTES
         if (rest.length < length) return this.#fail('malformed')
@@ -191,6 +202,16 @@ export class HandshakeState {
 
   #sendsStatic(): boolean {
     return this.#pattern.messages.some((tokens, i) => (i % 2 === 0) === this.#initiator && tokens.includes('s'))
+  }
+
+  /** Section 9.2: with pre-shared keys the ephemeral ones randomise what is sealed before any DH. */
+  #mixEphemeral(key: Uint8Array): void {
+    this.#symmetric.mixHash(key)
+    if (this.#psks.length > 0) this.#symmetric.mixKey(new Uint8Array(key))
+  }
+
+  #mixPsk(): void {
+    this.#symmetric.mixKeyAndHash(this.#psks[this.#mixedPsks++] as Uint8Array)
   }
 
   /** MixKey of a DH; false when the other side's key gives no secret. In a token the initiator's key comes first. */

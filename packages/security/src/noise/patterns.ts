@@ -1,7 +1,7 @@
 import { ArgumentError } from '@aiv/transport-api'
 
-/** One step of a handshake message, Noise specification revision 34 section 7.1. */
-export type NoiseToken = 'e' | 's' | 'ee' | 'es' | 'se' | 'ss'
+/** One step of a handshake message, Noise specification revision 34 sections 7.1 and 9. */
+export type NoiseToken = 'e' | 's' | 'ee' | 'es' | 'se' | 'ss' | 'psk'
 
 /** A handshake pattern: what each side knows beforehand, and the tokens of each message in turn, the initiator's first. */
 export interface NoisePattern {
@@ -11,6 +11,8 @@ export interface NoisePattern {
   /** The initiator knows the responder's static key beforehand. */
   readonly responderKnown: boolean
   readonly messages: readonly (readonly NoiseToken[])[]
+  /** How many pre-shared keys it mixes in. */
+  readonly psks: number
 }
 
 /**
@@ -60,11 +62,38 @@ const written: Readonly<Record<string, string>> = {
 
 const parsed = new Map<string, NoisePattern>(Object.entries(written).map(([name, text]) => [name, parse(name, text)]))
 
-/** @throws ArgumentError for a name that is no pattern of the specification, or one with a `psk` modifier. */
+/** `XXpsk3`, `NNpsk0+psk2`: section 8.1. */
+const modified = /^([A-Z][A-Z1]*)(psk[0-9](?:\+psk[0-9])*)$/
+
+/** @throws ArgumentError for a name that is no pattern of the specification, with or without `psk` modifiers. */
 export function noisePattern(name: string): NoisePattern {
-  const pattern = parsed.get(name)
-  if (pattern === undefined) throw new ArgumentError(`"${name.slice(0, 32)}" is no Noise pattern known here`)
-  return pattern
+  const known = parsed.get(name)
+  if (known !== undefined) return known
+  const [, base = '', modifiers = ''] = (name.length <= 32 ? modified.exec(name) : undefined) ?? []
+  const pattern = parsed.get(base)
+  if (pattern === undefined) throw unknown(name)
+  const withKeys = Object.freeze({ ...pattern, name, ...addPsks(name, pattern, modifiers) })
+  // only names that exist get here: no more than the modifiers that fit
+  parsed.set(name, withKeys)
+  return withKeys
+}
+
+/** Section 9.3: psk0 begins the first message, psk1 ends it, psk2 ends the second one, and so on. */
+function addPsks(name: string, pattern: NoisePattern, modifiers: string): Pick<NoisePattern, 'messages' | 'psks'> {
+  const messages = pattern.messages.map((tokens) => [...tokens])
+  const places = modifiers.split('+').map((modifier) => Number(modifier.slice(-1)))
+  if (new Set(places).size < places.length) throw unknown(name)
+  for (const place of places) {
+    const message = messages[Math.max(place - 1, 0)]
+    if (message === undefined) throw unknown(name)
+    if (place === 0) message.unshift('psk')
+    else message.push('psk')
+  }
+  return { messages, psks: places.length }
+}
+
+function unknown(name: string): ArgumentError {
+  return new ArgumentError(`"${name.slice(0, 32)}" is no Noise pattern known here`)
 }
 
 function parse(name: string, text: string): NoisePattern {
@@ -74,5 +103,6 @@ function parse(name: string, text: string): NoisePattern {
     initiatorKnown: known.includes('>'),
     responderKnown: known.includes('<'),
     messages: messages.split('/').map((message) => message.trim().split(' ') as NoiseToken[]),
+    psks: 0,
   })
 }

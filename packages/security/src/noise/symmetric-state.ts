@@ -46,6 +46,15 @@ export class SymmetricState {
     keyMaterial.fill(0)
   }
 
+  /** For pre-shared keys. `keyMaterial` stays as it is: the caller may need it again. */
+  mixKeyAndHash(keyMaterial: Uint8Array): void {
+    const mixed = this.#hkdf(keyMaterial, 96)
+    this.#chainingKey = mixed.slice(0, 32)
+    this.mixHash(mixed.subarray(32, 64))
+    this.#cipher.initializeKey(mixed.subarray(64))
+    mixed.fill(0)
+  }
+
   encryptAndHash(plain: Uint8Array): Uint8Array {
     const sealed = this.#cipher.encryptWithAd(this.#hash, plain)
     this.mixHash(sealed)
@@ -72,10 +81,10 @@ export class SymmetricState {
     this.#cipher.wipe()
   }
 
-  /** HKDF of section 4.3 with two outputs, which is that of RFC 5869 with an empty info. 64 bytes. */
-  #hkdf(keyMaterial: Uint8Array): Uint8Array {
+  /** HKDF of section 4.3 with two outputs or, in 96 bytes, three; which is that of RFC 5869 with an empty info. */
+  #hkdf(keyMaterial: Uint8Array, length = 64): Uint8Array {
     const extracted = this.#crypto.hkdfExtract(this.#chainingKey, keyMaterial)
-    const mixed = this.#crypto.hkdfExpand(extracted, NOTHING, 64)
+    const mixed = this.#crypto.hkdfExpand(extracted, NOTHING, length)
     extracted.fill(0)
     return mixed
   }
