@@ -52,6 +52,8 @@ import { type EstablishedHandshake, MAX_HANDSHAKE_BYTES, SessionHandshake } from
 export type { HtxSessionEvent, HtxSessionStart } from './session-events.js'
 
 const EMPTY = new Uint8Array(0)
+/** How long a resumed session waits for something to say before it shows with an empty frame that it is there. */
+const PROOF_DELAY_MS = 1
 
 /**
  * One HTX session over one ordered stream of bytes (docs/wire/htx-session.md): handshake, sealed frames, credit,
@@ -78,8 +80,12 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   #ready: Uint8Array[] = []
   #handshakeSentAt: Millis | undefined
   #heardFrame = false
-  /** Message 3 is sent, and no sealed frame has shown yet that the other side took it. */
+  /** Our last message is sent, and no sealed frame has shown yet that the other side took it. */
   #unconfirmed = false
+  /** A resumed handshake that the other side may only have repeated: its first sealed frame proves it. */
+  #unproven: EstablishedHandshake | undefined
+  /** We owe the other side that frame; it is sent then at the latest. */
+  #proofDueAt: Millis = Infinity
 
   #sealer: RecordSealer | undefined
   #opener: RecordOpener | undefined
@@ -356,6 +362,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     if (this.#state === 'closed') return undefined
     if (this.#state === 'handshaking') return this.#handshakeDeadline()
     return Math.min(
+      this.#proofDueAt,
       this.#keepAlive.nextAt(this.#rate.smoothedRttMs),
       this.#acks.dueAt,
       this.#closeDeadline,
@@ -400,6 +407,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     if (this.#queues.messages > 0) this.#sealMessages(now, out)
     // all that waited expired. Never while something waits and no frame made room: what was refused may not fit yet
     else this.#announceRoom()
+    if (this.#proofDueAt !== Infinity) this.#prove(now, out)
     if (this.#state === 'closing' && !this.#closeSent && this.#queues.messages === 0) {
       this.#sealClose(this.#closeCode, this.#closeText, out)
       if (this.#remoteClose !== undefined) this.#finishOrderly()
@@ -435,6 +443,14 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     if (sent > 0) this.#keepAlive.unacknowledged(now)
     this.#limiter.earn(sent)
     if (this.#queues.messages === 0) this.#rate.onIdle()
+  }
+
+  /** A frame of no messages, where nothing else has shown the other side that we are there. */
+  #prove(now: Millis, out: Uint8Array[]): void {
+    const sealer = this.#sealer as RecordSealer
+    if (sealer.frames === 0 && now < this.#proofDueAt) return
+    if (sealer.frames === 0) this.#seal(FrameType.Data, EMPTY, 0, out)
+    this.#proofDueAt = Infinity
   }
 
   #announceRoom(): boolean {
@@ -594,27 +610,40 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   }
 
   #establish(established: EstablishedHandshake): void {
-    const { session, pattern, suite, remoteCapabilities, fault } = established
-    const { maxFrameBytes } = this.#start.options
+    const { session, remoteCapabilities, fault } = established
+    const { options, role, crc32 } = this.#start
     this.#handshake = undefined
-    this.#sealer = new AeadRecordSealer(session.sending, this.#start.crc32)
+    this.#sealer = new AeadRecordSealer(session.sending, crc32)
     this.#opener = new AeadRecordOpener(session.receiving)
     this.#keySince = this.#now
-    this.#unconfirmed = this.#start.role === 'initiator'
+    this.#unconfirmed = role === 'initiator'
     this.#remoteCapabilities = remoteCapabilities
-    this.#maxPlainBytes = Math.min(maxFrameBytes, remoteCapabilities.maxFrameBytes) - FRAME_OVERHEAD - AEAD_TAG_BYTES
+    const frameBytes = Math.min(options.maxFrameBytes, remoteCapabilities.maxFrameBytes)
+    this.#maxPlainBytes = frameBytes - FRAME_OVERHEAD - AEAD_TAG_BYTES
     if (fault !== undefined) throw fault
+    if (!session.resumed) return this.#open(established)
+    if (role === 'responder') {
+      this.#unproven = established
+      return
+    }
+    this.#proofDueAt = this.#now + PROOF_DELAY_MS
+    this.#open(established)
+  }
+
+  #open({ session, pattern, suite, remoteCapabilities }: EstablishedHandshake): void {
+    this.#unproven = undefined
     this.#state = 'open'
     this.#compression.allowed = this.#start.options.compression && remoteCapabilities.lz4
     if (this.#compression.allowed) this.#maxPlainBytes = Math.min(this.#maxPlainBytes, MAX_COMPRESSED_PLAIN_BYTES)
     if (this.#handshakeSentAt !== undefined) this.#rate.onRoundTrip(this.#now, this.#now - this.#handshakeSentAt)
-    const { remote, remoteStatic } = session
-    this.#events.push({ type: 'established', remote, remoteStatic, pattern, suite, remoteCapabilities })
+    const { remote, remoteStatic, resumed } = session
+    this.#events.push({ type: 'established', remote, remoteStatic, pattern, suite, remoteCapabilities, resumed })
   }
 
   /** A frame whose tag was right: only now its type means something. */
   #onRecord(type: number, flags: number, wireBytes: number, plain: Bytes): void {
     this.#unconfirmed = false
+    if (this.#unproven !== undefined) this.#open(this.#unproven)
     if (type === FrameType.Data && wireBytes > AEAD_TAG_BYTES) {
       this.#limiter.earn(wireBytes)
       const unpacked = (flags & FrameFlag.Compressed) === 0 ? plain : this.#compression.decompress(joinBytes(plain))
@@ -713,6 +742,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#queues.dropAll('CLOSED')
     this.#assembler.clear()
     this.#handshake = undefined
+    this.#unproven = undefined
     this.#sealer = undefined
     this.#opener = undefined
     this.#framePayload = EMPTY

@@ -25,6 +25,8 @@ export type HtxSessionEvent =
       readonly pattern: HandshakePattern
       readonly suite: CipherSuite
       readonly remoteCapabilities: Capabilities
+      /** The handshake built on the last one with this node. */
+      readonly resumed: boolean
     }
   /** A whole message. `bytes` belongs to the receiver and may be a view into a larger buffer. */
   | { readonly type: 'packet'; readonly bytes: Uint8Array }

@@ -64,7 +64,9 @@ export class SessionHandshake {
     this.#start = start
     if (start.role === 'responder') return
     const [suite = 'aes-256-gcm'] = start.secure.suites
-    this.#pattern = start.remoteStatic === undefined ? 'XX' : 'XK'
+    const { secure, expected, remoteStatic } = start
+    const resumes = expected !== undefined && secure.canResume?.(expected) === true
+    this.#pattern = remoteStatic === undefined || resumes ? 'XX' : 'XK'
     this.#suite = suite
     this.#head = Uint8Array.of(HANDSHAKE_VERSION, patternByte[this.#pattern], suiteByte[suite], 0)
     this.#noise = this.#begin(this.#head)
@@ -131,7 +133,8 @@ export class SessionHandshake {
       prologue,
       payload: encodeCapabilities(capabilities),
       expected,
-      remoteStatic,
+      remoteStatic: this.#pattern === 'XK' ? remoteStatic : undefined,
+      resume: this.#pattern === 'XX',
     })
   }
 

@@ -7,12 +7,10 @@ export {
   identityFromSeed,
   nodeIdOf,
 } from './identity.js'
-export {
-  secureChannels,
-  type SecureChannelComponents,
-  HandshakeError,
-  MAX_HANDSHAKE_PAYLOAD_BYTES,
-} from './secure-channel.js'
+export { secureChannels, type SecureChannelComponents } from './secure-channel.js'
+export { HandshakeError } from './handshake-error.js'
+export { MAX_HANDSHAKE_PAYLOAD_BYTES } from './full-handshake.js'
+export { MAX_TICKETS, TICKET_LIFETIME_MS } from './resumption-tickets.js'
 export {
   signPeerRecord,
   verifyPeerRecord,

@@ -45,6 +45,11 @@ export class KnownCertificates {
     return remote
   }
 
+  /** The end of a node's certificate, Unix time in ms; 0 when none is known. */
+  expiryOf(node: NodeId): number {
+    return (this.#byNode.get(node)?.notAfter ?? 0) * 1_000
+  }
+
   /** The Noise key that a node had when it was last seen; it may have another by now. Do not change it. */
   noiseKeyOf(node: NodeId): Uint8Array | undefined {
     return this.#byNode.get(node)?.noiseKey

@@ -27,6 +27,12 @@ export interface HandshakeOptions {
   readonly expected: NodeId | undefined
   /** Initiator with XK: the responder's X25519 static key. */
   readonly remoteStatic: Uint8Array | undefined
+  /**
+   * Both sides of XX keep what their next handshake may begin with, and begin with it where they have it: one round trip
+   * as ever, a third of the work. For those who wait for the first record before they believe {@link
+   * SecureSession.resumed}. @defaultValue false
+   */
+  readonly resume?: boolean
 }
 
 /**
@@ -36,6 +42,8 @@ export interface HandshakeOptions {
 export interface SecureChannels {
   /** Suites that this platform has, the preferred one first. */
   readonly suites: readonly CipherSuite[]
+  /** Whether a handshake that we begin with this node, `resume` set, can build on the last one. Never, when missing. */
+  canResume?(node: NodeId): boolean
   /** @throws ArgumentError for XK without `remoteStatic` and for a suite that is not in {@link suites}. */
   start(options: HandshakeOptions): Handshake
 }
@@ -67,6 +75,11 @@ export interface SecureSession {
   readonly remoteStatic: Uint8Array
   /** What the other side sent as {@link HandshakeOptions.payload}. */
   readonly remotePayload: Uint8Array
+  /**
+   * It builds on the last one. A responder has proof that the other side is there when it has opened its first record,
+   * not before: until then it may be a repetition. The initiator therefore has to send one, even if it has nothing to say.
+   */
+  readonly resumed: boolean
   /** The same on both sides, unique to this handshake. */
   readonly handshakeHash: Uint8Array
   readonly sending: AeadKey

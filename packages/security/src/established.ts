@@ -1,0 +1,39 @@
+import type { HandshakeOptions, SecureSession } from '@aiv/transport-api'
+import { SessionKey } from './aead-key.js'
+import type { HandshakeParts } from './full-handshake.js'
+import type { HandshakeState } from './noise/handshake-state.js'
+import { TICKET_ID_BYTES } from './resumption-tickets.js'
+
+/** What a handshake has proven of the other side. */
+export type Proven = Pick<SecureSession, 'remote' | 'remoteStatic' | 'remotePayload' | 'resumed'> & {
+  /** How long a next handshake may build on it: Unix time in ms. */
+  readonly notAfter: number
+}
+
+/**
+ * The session of a complete handshake and, where both sides want it, the ticket for the next one: from the initiator's
+ * secret s_0 of Split(), HKDF-Expand(s_0, label ‖ " resume", 48) is key 32 ‖ id 16. docs/wire/identity.md
+ */
+export function establish(
+  { identity, tickets }: HandshakeParts,
+  { suite, label, role, resume }: HandshakeOptions,
+  state: HandshakeState,
+  { notAfter, ...proven }: Proven,
+): SecureSession {
+  const { crypto, noiseStatic } = identity
+  const handshakeHash = state.handshakeHash
+  const [first, second] = state.split()
+  if (resume === true) {
+    const material = crypto.hkdfExpand(first, `${label} resume`, 32 + TICKET_ID_BYTES)
+    const { remote, remoteStatic } = proven
+    const ownStatic = noiseStatic.publicKey
+    const [secret, id] = [material.subarray(0, 32), material.subarray(32)]
+    const ticket = { id, secret, suite, label, remote, remoteStatic, ownStatic, notAfter }
+    if (role === 'initiator') tickets.keepDialled(ticket)
+    else tickets.keepAccepted(ticket)
+  }
+  const [ours, theirs] = role === 'initiator' ? [first, second] : [second, first]
+  const sending = new SessionKey(crypto, suite, label, ours)
+  const receiving = new SessionKey(crypto, suite, label, theirs)
+  return Object.freeze({ ...proven, handshakeHash, sending, receiving })
+}
