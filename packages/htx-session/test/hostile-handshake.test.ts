@@ -51,7 +51,7 @@ function handshakes(outputs: readonly Uint8Array[]): Uint8Array[] {
     .map(({ payload }) => payload)
 }
 
-const ways = (['XX', 'XK'] as const).flatMap((pattern) =>
+const ways = (['XX', 'XK', 'resumed'] as const).flatMap((pattern) =>
   (['aes-256-gcm', 'chacha20-poly1305'] as const).map((suite) => ({ pattern, suite })),
 )
 /** Message 1 and 3 are the initiator's frames 0 and 1, message 2 is the responder's frame 0. */
@@ -62,7 +62,11 @@ const messages = [
 ] as const
 
 describe.each(ways)('a handshake $pattern with $suite', ({ pattern, suite }) => {
-  test.each(messages)('with any byte of message $message changed establishes nothing', ({ from, frame }) => {
+  const options = (): PairOptions =>
+    pattern === 'resumed' ? { suite, after: SessionPair.open({ suite }) } : { pattern, suite }
+  const sent = messages.filter(({ message }) => pattern !== 'resumed' || message < 3)
+
+  test.each(sent)('with any byte of message $message changed establishes nothing', ({ from, frame }) => {
     const codes = new Map<string, number>()
     let length = 1
     for (let at = 0; at < length; at++) {
@@ -77,7 +81,7 @@ describe.each(ways)('a handshake $pattern with $suite', ({ pattern, suite }) => 
             return [withCrc(bent)]
           },
         },
-        { pattern, suite },
+        options(),
       )
       // neither the length of the frame nor its timestamp is part of what is proven
       const isTime = at >= 12 && at < 20
@@ -112,10 +116,10 @@ describe.each(ways)('a handshake $pattern with $suite', ({ pattern, suite }) => 
   })
 
   test('with a message left out, doubled or cut off ends in a code', () => {
-    for (const { from, frame } of messages) {
-      const gone = tampered({ from, frame, change: () => [] }, { pattern, suite })
+    for (const { from, frame } of sent) {
+      const gone = tampered({ from, frame, change: () => [] }, options())
       gone.advance(60_000)
-      const twice = tampered({ from, frame, change: (bytes) => [bytes, bytes] }, { pattern, suite })
+      const twice = tampered({ from, frame, change: (bytes) => [bytes, bytes] }, options())
       const cut = tampered(
         {
           from,
@@ -131,14 +135,14 @@ describe.each(ways)('a handshake $pattern with $suite', ({ pattern, suite }) => 
             return [short]
           },
         },
-        { pattern, suite },
+        options(),
       )
       const last = from === 'initiator' ? 'responder' : 'initiator'
       const code = (pair: SessionPair): string | undefined => pair[last].closed?.reason.code
       expect(code(gone)).toMatch(from === 'initiator' && frame === 1 ? /^(UNEXPECTED_FRAME|MALFORMED)$/ : /TIMEOUT$/)
-      // a second message 3 comes after the keys are there
+      // a second message 3 comes after the keys are there, and so does a second offer
       expect(code(twice)).toMatch(
-        frame === 1 || from === 'responder'
+        frame === 1 || from === 'responder' || pattern === 'resumed'
           ? /^(PLAINTEXT_FRAME|HANDSHAKE_MALFORMED)$/
           : /^HANDSHAKE_(MALFORMED|DECRYPT)$/,
       )

@@ -32,6 +32,8 @@ export interface PairOptions {
   readonly compressor?: Compressor
   readonly budget?: ReassemblyBudget
   readonly startAt?: Millis
+  /** Of the same two nodes, that have met in this one. */
+  readonly after?: SessionPair
   /** What the wire makes of the bytes of one poll: the runs that arrive, in order. */
   readonly wire?: (bytes: Uint8Array, from: SideName) => readonly Uint8Array[]
 }
@@ -82,14 +84,15 @@ export class SessionPair {
   now: Millis
   readonly initiator: Side
   readonly responder: Side
+  readonly parties: readonly [ReturnType<typeof testChannels>, ReturnType<typeof testChannels>]
   readonly #delayMs: number
   readonly #wire: (bytes: Uint8Array, from: SideName) => readonly Uint8Array[]
   readonly #inFlight: { at: Millis; to: Side; bytes: Uint8Array }[] = []
 
   constructor(options: PairOptions = {}) {
     const { suite, budget = new ReassemblyBudget(), crypto, startAt = 0 } = options
-    const a = testChannels(1, suite, crypto)
-    const b = testChannels(2, suite, crypto)
+    this.parties = options.after?.parties ?? [testChannels(1, suite, crypto), testChannels(2, suite, crypto)]
+    const [a, b] = this.parties
     this.now = startAt
     this.#delayMs = options.delayMs ?? 0
     this.#wire = options.wire ?? ((bytes) => [bytes])
