@@ -621,7 +621,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     const frameBytes = Math.min(options.maxFrameBytes, remoteCapabilities.maxFrameBytes)
     this.#maxPlainBytes = frameBytes - FRAME_OVERHEAD - AEAD_TAG_BYTES
     if (fault !== undefined) throw fault
-    if (!session.resumed) return this.#open(established)
+    if (session.resumed !== true) return this.#open(established)
     if (role === 'responder') {
       this.#unproven = established
       return
@@ -636,7 +636,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#compression.allowed = this.#start.options.compression && remoteCapabilities.lz4
     if (this.#compression.allowed) this.#maxPlainBytes = Math.min(this.#maxPlainBytes, MAX_COMPRESSED_PLAIN_BYTES)
     if (this.#handshakeSentAt !== undefined) this.#rate.onRoundTrip(this.#now, this.#now - this.#handshakeSentAt)
-    const { remote, remoteStatic, resumed } = session
+    const { remote, remoteStatic, resumed = false } = session
     this.#events.push({ type: 'established', remote, remoteStatic, pattern, suite, remoteCapabilities, resumed })
   }
 

@@ -1,5 +1,5 @@
 import {
-  AivError,
+  type AivError,
   joinBytes,
   type Clock,
   type Handshake,

@@ -1,5 +1,5 @@
 import {
-  AivError,
+  type AivError,
   joinBytes,
   type Handshake,
   type HandshakeErrorCode,
@@ -65,8 +65,7 @@ export class OfferingHandshake implements Handshake {
     if (this.#full !== undefined) return this.#full.handleMessage(message)
     if (this.#outcome !== undefined) return
     const rest = message.subarray(1)
-    if (this.#offer === undefined || message.length > 1 + MAX_MESSAGE_BYTES)
-      return this.#fail('HANDSHAKE_MALFORMED')
+    if (this.#offer === undefined || message.length > 1 + MAX_MESSAGE_BYTES) return this.#fail('HANDSHAKE_MALFORMED')
     if (message[0] === Answer.Resumed) return this.#resume(rest)
     if (message[0] !== Answer.Full) return this.#fail('HANDSHAKE_MALFORMED')
     this.#state.wipe()

@@ -46,8 +46,7 @@ export function secureChannels(components: SecureChannelComponents): SecureChann
       const { resume, role, pattern, expected } = options
       if (resume !== true) return new FullHandshake(parts, options)
       if (role === 'responder') return new AnsweringHandshake(parts, options)
-      const ticket =
-        expected === undefined || pattern !== 'XX' ? undefined : tickets.dialled(expected, clock.unixNow())
+      const ticket = expected === undefined || pattern !== 'XX' ? undefined : tickets.dialled(expected, clock.unixNow())
       return ticket !== undefined && fits(ticket, options, identity.noiseStatic.publicKey)
         ? new OfferingHandshake(parts, options, ticket)
         : new FullHandshake(parts, options)

@@ -108,7 +108,16 @@ describe('handshake state', () => {
     expect(() => new HandshakeState({ ...common, pattern: 'XK', s })).toThrow(invalid)
     expect(() => new HandshakeState({ ...common, pattern: 'XK', s, rs: new Uint8Array(31) })).toThrow(invalid)
     expect(() => new HandshakeState({ ...common, pattern: 'KN' })).toThrow(invalid)
-    for (const pattern of ['', 'toString', 'xx', 'XXpsk4', 'XXpsk', 'XXpsk1+psk1', 'ZZpsk0', `NNpsk0${'+psk1'.repeat(9)}`]) {
+    for (const pattern of [
+      '',
+      'toString',
+      'xx',
+      'XXpsk4',
+      'XXpsk',
+      'XXpsk1+psk1',
+      'ZZpsk0',
+      `NNpsk0${'+psk1'.repeat(9)}`,
+    ]) {
       expect(() => new HandshakeState({ ...common, pattern, s })).toThrow(invalid)
     }
   })

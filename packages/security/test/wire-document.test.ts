@@ -66,7 +66,11 @@ describe.each(cryptos)('docs/wire/identity.md with %s', (_, crypto) => {
   const clock = { unixNow: () => now }
   const [ofA, ofB] = [secureChannels({ identity: a, clock }), secureChannels({ identity: b, clock })]
   // the second one builds on the first
-  for (const [pattern, of, count] of [['XX', 'xx', 3], ['XX', 'nn', 2], ['XK', 'xk', 3]] as const) {
+  for (const [pattern, of, count] of [
+    ['XX', 'xx', 3],
+    ['XX', 'nn', 2],
+    ['XK', 'xk', 3],
+  ] as const) {
     const common = {
       pattern,
       suite: 'chacha20-poly1305',

@@ -77,9 +77,9 @@ export interface SecureSession {
   readonly remotePayload: Uint8Array
   /**
    * It builds on the last one. A responder has proof that the other side is there when it has opened its first record,
-   * not before: until then it may be a repetition. The initiator therefore has to send one, even if it has nothing to say.
+   * not before: until then it may be a repetition. The initiator therefore has to send one, even if it has nothing to say. @defaultValue false
    */
-  readonly resumed: boolean
+  readonly resumed?: boolean
   /** The same on both sides, unique to this handshake. */
   readonly handshakeHash: Uint8Array
   readonly sending: AeadKey

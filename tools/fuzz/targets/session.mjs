@@ -55,8 +55,9 @@ class Restarting {
 function party(number) {
   const random = new Restarting(`party ${number}`)
   const identity = identityFromSeed(seededCrypto(remembering(nodeCrypto), random), new Uint8Array(32).fill(number))
-  const secure = secureChannels({ identity, clock: { unixNow: () => 1_750_000_000_000 } })
-  return { random, identity, secure }
+  /** With nothing kept of earlier handshakes. */
+  const channels = () => secureChannels({ identity, clock: { unixNow: () => 1_750_000_000_000 } })
+  return { random, identity, channels, secure: channels() }
 }
 
 /** Empties a session into `events` and returns its bytes. */
@@ -96,11 +97,11 @@ function handshaking(pattern) {
     const a = party(1)
     const b = party(2)
     const make = (role) => {
-      const { random, secure } = role === 'initiator' ? a : b
+      const { random, channels } = role === 'initiator' ? a : b
       random.restart()
       return new HtxSession(0, {
         role,
-        secure,
+        secure: channels(),
         expected: role === 'initiator' ? b.identity.nodeId : undefined,
         remoteStatic: role === 'initiator' && pattern === 'XK' ? b.identity.noiseStatic.publicKey : undefined,
         options,
@@ -442,7 +443,73 @@ function noise() {
   }
 }
 
+/** A handshake that builds on the last one, or would like to; a ticket is spent only by the honest message. */
+function resuming() {
+  const options = { pattern: 'XX', suite: 'aes-256-gcm', label: 'aiv-htx/1.1', prologue: bytes(20), payload: bytes(40) }
+  const a = party(1)
+  const b = party(2)
+  let [ofA, ofB] = []
+  const make = (role) =>
+    (role === 'initiator' ? ofA : ofB).start({
+      ...options,
+      role,
+      expected: role === 'initiator' ? b.identity.nodeId : undefined,
+      remoteStatic: undefined,
+      resume: true,
+    })
+  const meet = (initiator, responder) => {
+    const messages = []
+    for (let message; messages.length < 3 && (message = initiator.pollMessage()) !== undefined;) {
+      messages.push(message)
+      responder.handleMessage(message)
+      const answer = responder.pollMessage()
+      if (answer === undefined) break
+      messages.push(answer)
+      initiator.handleMessage(answer)
+    }
+    ensure(initiator.outcome?.remote !== undefined && responder.outcome?.remote !== undefined, 'an honest one failed')
+    return messages
+  }
+  /** From the same keys each time, so that the second handshake has the same bytes. */
+  const afresh = () => {
+    for (const { random } of [a, b]) random.restart()
+    ofA = a.channels()
+    ofB = b.channels()
+    meet(make('initiator'), make('responder'))
+    for (const { random } of [a, b]) random.restart()
+  }
+  afresh()
+  const [offer, answer] = meet(make('initiator'), make('responder'))
+  afresh()
+  ofB = b.channels()
+  const [, full] = meet(make('initiator'), make('responder'))
+  afresh()
+  return {
+    seeds: [offer, answer, full],
+    run(input, random) {
+      for (const party of [a, b]) party.random.restart()
+      const role = random.chance(0.5) ? 'responder' : 'initiator'
+      const handshake = make(role)
+      if (role === 'initiator') ensure(equalBytes(handshake.pollMessage(), offer), 'another offer')
+      handshake.handleMessage(input)
+      const reply = handshake.pollMessage()
+      ensure(reply === undefined || reply.length <= 900, 'an answer without bound')
+      const { outcome } = handshake
+      const established = outcome?.remote !== undefined
+      const same = equalBytes(input, role === 'responder' ? offer : answer)
+      // the full answer belongs to an offer that was not known: what was said here is another thing, but as good
+      const honest = same || (role === 'initiator' && equalBytes(input, full))
+      if (established) {
+        ensure(honest, `${role} believed a changed message`)
+        afresh()
+      }
+      return `${role} ${established ? 'established' : (outcome?.code ?? 'goes on')}`
+    },
+  }
+}
+
 export const sessionTargets = {
+  'session-handshake-again': resuming,
   'session-frames': lyingPeer,
   'session-sealed': sealedStream,
   noise,
