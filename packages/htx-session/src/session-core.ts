@@ -84,7 +84,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   #unconfirmed = false
   /** A resumed handshake that the other side may only have repeated: its first sealed frame proves it. */
   #unproven: EstablishedHandshake | undefined
-  /** We owe the other side that frame; it is sent then at the latest. */
+  /** We owe the other side that frame, and it is sent then at the latest: `Infinity` once that time has come. */
+  #owesProof = false
   #proofDueAt: Millis = Infinity
 
   #sealer: RecordSealer | undefined
@@ -231,6 +232,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     if (now >= this.#closeDeadline) return this.#closeNow()
     if (now >= this.#keepAlive.idleAt())
       return this.#fail(new HtxSessionError('IDLE_TIMEOUT', 'not a byte in time', { retryable: true }), 'timeout')
+    if (now >= this.#proofDueAt) this.#proofDueAt = Infinity
     this.#acks.onTimeout(now)
     this.#keepAlive.onTimeout(now)
     if (this.#keepAlive.checkSuspect(now, this.#rate.smoothedRttMs))
@@ -407,7 +409,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     if (this.#queues.messages > 0) this.#sealMessages(now, out)
     // all that waited expired. Never while something waits and no frame made room: what was refused may not fit yet
     else this.#announceRoom()
-    if (this.#proofDueAt !== Infinity) this.#prove(now, out)
+    if (this.#owesProof) this.#prove(now, out)
     if (this.#state === 'closing' && !this.#closeSent && this.#queues.messages === 0) {
       this.#sealClose(this.#closeCode, this.#closeText, out)
       if (this.#remoteClose !== undefined) this.#finishOrderly()
@@ -447,9 +449,10 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   /** A frame of no messages, where nothing else has shown the other side that we are there. */
   #prove(now: Millis, out: Uint8Array[]): void {
-    const sealer = this.#sealer as RecordSealer
-    if (sealer.frames === 0 && now < this.#proofDueAt) return
-    if (sealer.frames === 0) this.#seal(FrameType.Data, EMPTY, 0, out)
+    const silent = (this.#sealer as RecordSealer).frames === 0
+    if (silent && this.#proofDueAt !== Infinity && now < this.#proofDueAt) return
+    if (silent) this.#seal(FrameType.Data, EMPTY, 0, out)
+    this.#owesProof = false
     this.#proofDueAt = Infinity
   }
 
@@ -626,6 +629,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       this.#unproven = established
       return
     }
+    this.#owesProof = true
     this.#proofDueAt = this.#now + PROOF_DELAY_MS
     this.#open(established)
   }

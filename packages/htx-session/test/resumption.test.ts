@@ -44,6 +44,18 @@ describe('two nodes that met before', () => {
     expect(framesOf(pair.initiator.outputs)).toHaveLength(2)
   })
 
+  test('the proof waits for a link that takes nothing, without a deadline that has passed', () => {
+    const pair = again({ delayMs: 10 })
+    pair.advance(19)
+    pair.initiator.writable = false
+    pair.advance(100)
+    expect(pair.initiator.session.nextTimeout()).toBeGreaterThan(pair.now)
+    expect(framesOf(pair.initiator.outputs)).toHaveLength(1)
+    pair.initiator.writable = true
+    pair.advance(10)
+    expect(pair.responder.eventsOf('established')).toHaveLength(1)
+  })
+
   test('a dialler that closes at once is heard, and so is a listener that does', () => {
     const quick = again()
     quick.initiator.session.close(0)
