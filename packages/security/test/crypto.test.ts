@@ -1,3 +1,4 @@
+import { createHash, createHmac } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { fromHex, joinBytes, toHex, type Random } from '@aiv/transport-api'
@@ -16,6 +17,18 @@ describe.each(cryptos)('%s', (_, crypto) => {
     const text = utf8.encode('Test Using Larger Than Block-Size Key - Hash Key First')
     expect(toHex(crypto.hmacSha256(fill(0xaa, 131), text.subarray(0, 7), text.subarray(7)))).toBe(
       '60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54',
+    )
+  })
+
+  test('SHA-256 and HMAC-SHA256 are those of node:crypto for pieces, keys and messages of any size', () => {
+    const bytes = (maxLength: number) => fc.uint8Array({ maxLength, size: 'max' })
+    const pieces = fc.array(fc.oneof(bytes(40), bytes(700)), { maxLength: 4 })
+    fc.assert(
+      fc.property(bytes(140), pieces, (key, parts) => {
+        const whole = joinBytes(parts)
+        expect(toHex(crypto.sha256(...parts))).toBe(createHash('sha256').update(whole).digest('hex'))
+        expect(toHex(crypto.hmacSha256(key, ...parts))).toBe(createHmac('sha256', key).update(whole).digest('hex'))
+      }),
     )
   })
 
