@@ -295,7 +295,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#closeCode = code
     this.#closeText = reason
     if (this.#state === 'handshaking') {
-      this.#ready.push(this.#plainFrame(FrameType.Close, encodeClose(code, reason)))
+      if (this.#sealer !== undefined) this.#sealClose(code, reason, this.#ready)
+      else this.#ready.push(this.#plainFrame(FrameType.Close, encodeClose(code, reason)))
       this.#finish({ by: 'local', code: 'CLOSED', retryable: true })
       return
     }
@@ -544,11 +545,13 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   }
 
   /**
-   * The CLOSE of a responder that refuses message 3: it has no keys to seal it with, and we are through already. Taken
-   * for what every CLOSE of the handshake is, a hint from whoever is in between, who could as well cut the connection.
+   * The CLOSE of a responder that refuses message 3, or of an initiator that could make nothing of message 2 of a resumed
+   * handshake: it has no keys to seal it with, and we are through already. Taken for what every CLOSE of the handshake is,
+   * a hint from whoever is in between, who could as well cut the connection.
    */
   #isRefusal({ type, flags, sequence }: FrameHeader): boolean {
-    return this.#unconfirmed && type === FrameType.Close && flags === 0 && sequence === 0
+    const oneHasNoKeys = this.#unconfirmed || this.#unproven !== undefined
+    return oneHasNoKeys && type === FrameType.Close && flags === 0 && sequence === 0
   }
 
   #onPlainFrame(header: FrameHeader, payload: Uint8Array): void {
@@ -619,7 +622,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#sealer = new AeadRecordSealer(session.sending, crc32)
     this.#opener = new AeadRecordOpener(session.receiving)
     this.#keySince = this.#now
-    this.#unconfirmed = role === 'initiator'
+    // of a resumed handshake the responder has its keys as soon as its message is out
+    this.#unconfirmed = role === 'initiator' && session.resumed !== true
     this.#remoteCapabilities = remoteCapabilities
     const frameBytes = Math.min(options.maxFrameBytes, remoteCapabilities.maxFrameBytes)
     this.#maxPlainBytes = frameBytes - FRAME_OVERHEAD - AEAD_TAG_BYTES

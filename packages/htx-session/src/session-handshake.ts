@@ -134,7 +134,7 @@ export class SessionHandshake {
       payload: encodeCapabilities(capabilities),
       expected,
       remoteStatic: this.#pattern === 'XK' ? remoteStatic : undefined,
-      resume: this.#pattern === 'XX',
+      resume: true,
     })
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { decodeFrames, FrameType } from '@aiv/htx-codec'
+import { decodeFrames, encodeFrame, FrameType } from '@aiv/htx-codec'
 import { withCrc } from './raw-peer.js'
 import { type PairOptions, SessionPair, filled } from './session-pair.js'
 
@@ -79,6 +79,34 @@ describe('two nodes that met before', () => {
 })
 
 describe('somebody in between', () => {
+  test.each([
+    ['closes', (pair: SessionPair) => pair.initiator.session.close(pair.now), 'CLOSED'],
+    ['gives up', (pair: SessionPair) => pair.advance(11_000), 'HANDSHAKE_TIMEOUT'],
+  ])('a dialler that %s before message 2 has come is heard as what it is', (_, end, code) => {
+    const pair = again({ delayMs: 10, wire: (bytes, from) => (from === 'responder' ? [] : [bytes]) })
+    pair.advance(15)
+    end(pair)
+    pair.advance(100)
+    expect(pair.responder.closed?.reason.code).toBe(code)
+    expect(pair.responder.eventsOf('established')).toEqual([])
+  })
+
+  test('who sends an unsealed CLOSE ends no session: the listener has had its keys all along', () => {
+    const pair = again({ delayMs: 10 })
+    pair.advance(20)
+    expect(pair.initiator.eventsOf('established')).toHaveLength(1)
+    const close = encodeFrame({
+      flags: 0,
+      type: FrameType.Close,
+      sequence: 0,
+      timestamp: 0,
+      payload: new Uint8Array(2),
+    })
+    pair.deliver(pair.initiator, close)
+    pair.advance(100)
+    expect(pair.initiator.closed?.reason.code).toBe('PLAINTEXT_FRAME')
+  })
+
   test('who holds the first message back and repeats it later gets no session, only a timeout', () => {
     const first = SessionPair.open()
     const held = new SessionPair({ after: first, wire: () => [] })

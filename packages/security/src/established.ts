@@ -8,6 +8,8 @@ import { TICKET_ID_BYTES } from './resumption-tickets.js'
 export type Proven = Pick<SecureSession, 'remote' | 'remoteStatic' | 'remotePayload' | 'resumed'> & {
   /** How long a next handshake may build on it: Unix time in ms. */
   readonly notAfter: number
+  /** Our static key in it: it may have been replaced since. */
+  readonly ownStatic: Uint8Array
 }
 
 /**
@@ -18,16 +20,16 @@ export function establish(
   { identity, tickets }: HandshakeParts,
   { suite, label, role, resume }: HandshakeOptions,
   state: HandshakeState,
-  { notAfter, ...proven }: Proven,
+  { notAfter, ownStatic, ...proven }: Proven,
 ): SecureSession {
-  const { crypto, noiseStatic } = identity
+  const { crypto } = identity
   const handshakeHash = state.handshakeHash
   const [first, second] = state.split()
   if (resume === true) {
     const material = crypto.hkdfExpand(first, `${label} resume`, 32 + TICKET_ID_BYTES)
     const { remote, remoteStatic } = proven
-    const ownStatic = noiseStatic.publicKey
-    const [secret, id] = [material.subarray(0, 32), material.subarray(32)]
+    const [secret, id] = [material.slice(0, 32), material.slice(32)]
+    material.fill(0)
     const ticket = { id, secret, suite, label, remote, remoteStatic, ownStatic, notAfter }
     if (role === 'initiator') tickets.keepDialled(ticket)
     else tickets.keepAccepted(ticket)

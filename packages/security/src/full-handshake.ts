@@ -38,6 +38,7 @@ export class FullHandshake implements Handshake {
   readonly #state: HandshakeState
   /** Ours, for the one message that can carry it. Both are taken now: the static key may be replaced meanwhile. */
   readonly #certified: Uint8Array
+  readonly #ownStatic: Uint8Array
   #index = 0
   #proven: Proven | undefined
   #outcome: SecureSession | AivError<HandshakeErrorCode> | undefined
@@ -49,6 +50,7 @@ export class FullHandshake implements Handshake {
     const rs = role === 'initiator' && pattern === 'XK' ? options.remoteStatic : undefined
     this.#parts = parts
     this.#options = options
+    this.#ownStatic = identity.noiseStatic.publicKey
     this.#certified = joinBytes([identity.certificate(clock.unixNow()), payload])
     this.#state = new HandshakeState({
       crypto: identity.crypto,
@@ -124,6 +126,7 @@ export class FullHandshake implements Handshake {
       remoteStatic: new Uint8Array(remoteStatic),
       remotePayload: new Uint8Array(payload.subarray(CERTIFICATE_BYTES)),
       notAfter: Math.min(known.expiryOf(remote.nodeId), now + TICKET_LIFETIME_MS),
+      ownStatic: this.#ownStatic,
       resumed: false,
     }
     return undefined

@@ -58,6 +58,7 @@ export class OfferingHandshake implements Handshake {
     if (this.#full !== undefined) return this.#full.pollMessage()
     if (this.#offer !== undefined || this.#outcome !== undefined) return undefined
     const message = this.#state.writeMessage(this.#options.payload) as Uint8Array
+    this.#ticket.secret.fill(0)
     return (this.#offer = joinBytes([this.#ticket.id, message]))
   }
 
@@ -151,8 +152,11 @@ export class AnsweringHandshake implements Handshake {
 
   #find(id: Uint8Array): ResumptionTicket | undefined {
     const { tickets, clock, identity } = this.#parts
-    const ticket = tickets.accepted(id, clock.unixNow())
-    return ticket !== undefined && fits(ticket, this.#options, identity.noiseStatic.publicKey) ? ticket : undefined
+    const ticket = tickets.accepted(id, clock.unixNow(), identity.noiseStatic.publicKey)
+    const { expected } = this.#options
+    if (ticket === undefined || !fits(ticket, this.#options)) return undefined
+    // another node than the expected one is told so by the full handshake
+    return expected === undefined || expected === ticket.remote.nodeId ? ticket : undefined
   }
 
   /** A ticket is spent by who can use it, not by who only heard its name. */
@@ -173,8 +177,8 @@ export class AnsweringHandshake implements Handshake {
 }
 
 /** Whether a ticket is for such a session. */
-export function fits(ticket: ResumptionTicket, { suite, label }: HandshakeOptions, ownStatic: Uint8Array): boolean {
-  return ticket.suite === suite && ticket.label === label && ticket.ownStatic === ownStatic
+export function fits(ticket: ResumptionTicket, { suite, label }: HandshakeOptions): boolean {
+  return ticket.suite === suite && ticket.label === label
 }
 
 function resumedState(
@@ -193,8 +197,8 @@ function afterOffer(options: HandshakeOptions, offer: Uint8Array): HandshakeOpti
 }
 
 function provenBy(ticket: ResumptionTicket, payload: Uint8Array): Parameters<typeof establish>[3] {
-  const { remote, remoteStatic, notAfter } = ticket
-  return { remote, remoteStatic, remotePayload: new Uint8Array(payload), notAfter, resumed: true }
+  const { remote, remoteStatic, ownStatic, notAfter } = ticket
+  return { remote, remoteStatic, ownStatic, remotePayload: new Uint8Array(payload), notAfter, resumed: true }
 }
 
 function payloadFault(payload: Uint8Array): HandshakeErrorCode | undefined {

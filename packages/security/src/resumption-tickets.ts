@@ -4,14 +4,14 @@ import { type CipherSuite, type NodeId, type PeerIdentity, toHex } from '@aiv/tr
 export const TICKET_ID_BYTES = 16
 /** After this long without a full handshake a node proves its certificate again. */
 export const TICKET_LIFETIME_MS = 86_400_000
-/** Tickets kept for each direction, about 300 KiB in all; the one made first goes first. */
+/** Tickets kept for each direction, less than 3 MiB in all; the one made first goes first. */
 export const MAX_TICKETS = 1_024
 
 /** What both sides of a session keep of it, so that their next handshake can begin with it. In memory only. */
 export interface ResumptionTicket {
   /** Says which one it is, in the clear: 16 bytes that nobody else can tell from random ones. */
   readonly id: Uint8Array
-  /** 32 bytes, the pre-shared key. */
+  /** 32 bytes, the pre-shared key; zeros once it was used or dropped. */
   readonly secret: Uint8Array
   readonly suite: CipherSuite
   readonly label: string
@@ -40,11 +40,11 @@ export class ResumptionTickets {
   /** Of a session that we dialled. Replaces the one before. */
   keepDialled(ticket: ResumptionTicket): void {
     const { nodeId } = ticket.remote
-    this.#dialled.delete(nodeId)
+    this.#forgetDialled(nodeId)
     this.#dialled.set(nodeId, ticket)
     for (const oldest of this.#dialled.keys()) {
       if (this.#dialled.size <= MAX_TICKETS) return
-      this.#dialled.delete(oldest)
+      this.#forgetDialled(oldest)
     }
   }
 
@@ -61,18 +61,32 @@ export class ResumptionTickets {
     }
   }
 
-  /** The one to be offered to this node. It stays: the dial may fail before the other side sees it. */
-  dialled(node: NodeId, unixNow: number): ResumptionTicket | undefined {
+  /** Whether there is one to be offered to this node. */
+  hasDialled(node: NodeId, unixNow: number, ownStatic: Uint8Array): boolean {
     const ticket = this.#dialled.get(node)
-    if (ticket === undefined || isValid(ticket, unixNow)) return ticket
+    if (ticket === undefined) return false
+    if (isValid(ticket, unixNow, ownStatic)) return true
+    this.#forgetDialled(node)
+    return false
+  }
+
+  /**
+   * Gives it out, once: should it not lead to a session, whatever the reason, the next handshake shows certificates, and
+   * nobody sees its name twice.
+   */
+  takeDialled(node: NodeId, unixNow: number, ownStatic: Uint8Array): ResumptionTicket | undefined {
+    if (!this.hasDialled(node, unixNow, ownStatic)) return undefined
+    const ticket = this.#dialled.get(node)
     this.#dialled.delete(node)
-    return undefined
+    return ticket
   }
 
   /** The one that is offered to us. */
-  accepted(id: Uint8Array, unixNow: number): ResumptionTicket | undefined {
+  accepted(id: Uint8Array, unixNow: number, ownStatic: Uint8Array): ResumptionTicket | undefined {
     const ticket = this.#accepted.get(toHex(id))
-    return ticket !== undefined && isValid(ticket, unixNow) ? ticket : undefined
+    if (ticket === undefined || isValid(ticket, unixNow, ownStatic)) return ticket
+    this.spend(ticket)
+    return undefined
   }
 
   /** It was used: a second time somebody only repeats what was said the first time. */
@@ -80,15 +94,21 @@ export class ResumptionTickets {
     this.#forgetAccepted(ticket.remote.nodeId)
   }
 
+  #forgetDialled(node: NodeId): void {
+    this.#dialled.get(node)?.secret.fill(0)
+    this.#dialled.delete(node)
+  }
+
   #forgetAccepted(node: NodeId): void {
     const name = this.#acceptedOf.get(node)
     if (name === undefined) return
+    this.#accepted.get(name)?.secret.fill(0)
     this.#acceptedOf.delete(node)
     this.#accepted.delete(name)
   }
 }
 
-/** A clock that was set back beyond the ticket's making makes it void as well. */
-function isValid({ notAfter }: ResumptionTicket, unixNow: number): boolean {
-  return unixNow < notAfter && unixNow >= notAfter - TICKET_LIFETIME_MS
+/** With a clock that was set back by more than a day nothing is known of its age. */
+function isValid({ notAfter, ownStatic }: ResumptionTicket, unixNow: number, ours: Uint8Array): boolean {
+  return ownStatic === ours && unixNow < notAfter && unixNow >= notAfter - TICKET_LIFETIME_MS
 }

@@ -34,7 +34,7 @@ export function secureChannels(components: SecureChannelComponents): SecureChann
   const parts = { identity, clock, known, tickets }
   return {
     suites,
-    canResume: (node: NodeId) => tickets.dialled(node, clock.unixNow()) !== undefined,
+    canResume: (node: NodeId) => tickets.hasDialled(node, clock.unixNow(), identity.noiseStatic.publicKey),
     start(options) {
       if (!suites.includes(options.suite)) throw new ArgumentError(`no ${options.suite} on this platform`)
       if (options.payload.length > MAX_HANDSHAKE_PAYLOAD_BYTES) {
@@ -46,8 +46,9 @@ export function secureChannels(components: SecureChannelComponents): SecureChann
       const { resume, role, pattern, expected } = options
       if (resume !== true) return new FullHandshake(parts, options)
       if (role === 'responder') return new AnsweringHandshake(parts, options)
-      const ticket = expected === undefined || pattern !== 'XX' ? undefined : tickets.dialled(expected, clock.unixNow())
-      return ticket !== undefined && fits(ticket, options, identity.noiseStatic.publicKey)
+      if (expected === undefined || pattern !== 'XX') return new FullHandshake(parts, options)
+      const ticket = tickets.takeDialled(expected, clock.unixNow(), identity.noiseStatic.publicKey)
+      return ticket !== undefined && fits(ticket, options)
         ? new OfferingHandshake(parts, options, ticket)
         : new FullHandshake(parts, options)
     },

@@ -146,7 +146,7 @@ describe('what is offered', () => {
     expect(toHex(one?.subarray(0, 16) ?? fill(0))).not.toBe(toHex(two?.subarray(0, 16) ?? fill(0)))
   })
 
-  test('is nothing where either side does not ask for it, for XK, and without an expected node', () => {
+  test('is nothing where it is not asked for, with XK, and without an expected node; XK leads to one', () => {
     const world = new World()
     world.meet({ resume: false })
     expect(world.alice.channels.canResume?.(world.bob.identity.nodeId)).toBe(false)
@@ -154,9 +154,30 @@ describe('what is offered', () => {
     expect(world.meet({ resume: false }).ours.resumed).toBe(false)
     const remoteStatic = world.bob.identity.noiseStatic.publicKey
     expect(world.meet({ pattern: 'XK', remoteStatic }).ours.resumed).toBe(false)
+    expect(world.meet().ours.resumed).toBe(true)
     const anybody = { role: 'initiator', pattern: 'XX', suite: 'aes-256-gcm', label: 'test/1', resume: true } as const
     const to = { expected: undefined, remoteStatic: undefined, prologue: fill(1), payload: fill(1) }
     expect(world.alice.channels.start({ ...anybody, ...to }).pollMessage()).toHaveLength(32)
+  })
+
+  test('is given out once: after a dial that failed certificates are shown', () => {
+    const world = new World()
+    world.meet()
+    expect(world.begin().initiator.pollMessage()).toHaveLength(80)
+    expect(world.alice.channels.canResume?.(world.bob.identity.nodeId)).toBe(false)
+    const { ours, messages } = world.meet()
+    expect([ours.resumed, messages[0]?.length]).toEqual([false, 32])
+  })
+
+  test('that a responder does not understand is not offered again', () => {
+    const world = new World()
+    world.meet()
+    const { initiator } = world.begin()
+    const { responder } = world.begin({ resume: false })
+    exchange({ initiator, responder })
+    expect(codeOf(responder)).toBe('HANDSHAKE_MALFORMED')
+    expect(world.meet().ours.resumed).toBe(false)
+    expect(world.meet().ours.resumed).toBe(true)
   })
 
   test('is for one direction: who was dialled dials with certificates', () => {
@@ -172,7 +193,24 @@ describe('what is offered', () => {
     const world = new World()
     world.meet()
     expect(world.meet({ suite: 'aes-256-gcm' }).ours.resumed).toBe(false)
-    expect(world.meet({ label: 'test/2' }).ours.resumed).toBe(false)
+    expect(world.meet({ suite: 'aes-256-gcm', label: 'test/2' }).ours.resumed).toBe(false)
+  })
+
+  test.each(['at the start', 'before its end'])('is bound to the static keys that were in use, replaced %s', (when) => {
+    const world = new World()
+    world.now -= 2 * NOISE_KEY_LIFE_MS
+    for (const { identity } of [world.alice, world.bob]) identity.certificate(world.now)
+    world.now = start
+    const pair = world.begin()
+    pair.responder.handleMessage(pair.initiator.pollMessage() as Uint8Array)
+    if (when === 'before its end') pair.initiator.handleMessage(pair.responder.pollMessage() as Uint8Array)
+    for (const { identity } of [world.alice, world.bob]) expect(identity.rotateNoiseKey(world.now)).toBe(true)
+    for (let i = 0; i < 2; i++) {
+      const message = (i === 0 ? pair.responder : pair.initiator).pollMessage()
+      if (message !== undefined) (i === 0 ? pair.initiator : pair.responder).handleMessage(message)
+    }
+    expect([session(pair.initiator).resumed, session(pair.responder).resumed]).toEqual([false, false])
+    expect(world.meet().ours.resumed).toBe(false)
   })
 
   test('ends after a day, however often it was used', () => {
@@ -186,7 +224,7 @@ describe('what is offered', () => {
     expect(world.alice.channels.canResume?.(world.bob.identity.nodeId)).toBe(false)
     expect(world.meet().ours.resumed).toBe(false)
     // nor with a clock that was set back
-    world.now -= TICKET_LIFETIME_MS
+    world.now -= TICKET_LIFETIME_MS + 1
     expect(world.alice.channels.canResume?.(world.bob.identity.nodeId)).toBe(false)
   })
 
@@ -261,11 +299,10 @@ describe('a responder that does not know the ticket', () => {
 describe('tampering', () => {
   test('with any byte of the first message, or a cut, never leads to a session', () => {
     const world = new World()
-    world.meet()
     for (let i = 0; i < 16 + 32 + 16 + 16; i++) {
+      world.meet()
       const { initiator, responder } = world.begin()
-      const offer = initiator.pollMessage() as Uint8Array
-      const forged = offer.slice()
+      const forged = (initiator.pollMessage() as Uint8Array).slice()
       forged[i] = (forged[i] as number) ^ 1
       responder.handleMessage(forged)
       const answer = responder.pollMessage()
@@ -276,13 +313,19 @@ describe('tampering', () => {
       expect([i, initiator.outcome instanceof Error || initiator.outcome === undefined]).toEqual([i, true])
       expect([i, responder.outcome instanceof Error || responder.outcome === undefined]).toEqual([i, true])
     }
+    world.meet()
+    const { initiator } = world.begin()
+    const offer = initiator.pollMessage() as Uint8Array
     for (const length of [33, 48, 63, 64, 79]) {
-      const { initiator, responder } = world.begin()
-      responder.handleMessage((initiator.pollMessage() as Uint8Array).subarray(0, length))
+      const { responder } = world.begin()
+      responder.handleMessage(offer.subarray(0, length))
       expect(codeOf(responder)).toBe(length < 64 ? 'HANDSHAKE_MALFORMED' : 'HANDSHAKE_DECRYPT')
     }
     // who only heard its name has not spent the ticket
-    expect(world.meet().ours.resumed).toBe(true)
+    const { responder } = world.begin()
+    responder.handleMessage(offer)
+    initiator.handleMessage(responder.pollMessage() as Uint8Array)
+    expect(session(initiator).resumed).toBe(true)
   })
 
   test('with any byte of the second message, of either kind, never leads to a session of the initiator', () => {
@@ -334,6 +377,7 @@ describe('tampering', () => {
 })
 
 describe('the tickets', () => {
+  const own = fill(3)
   const ticket = (node: number, id = node): ResumptionTicket => ({
     id: new Uint8Array(16).fill(id >> 8, 0, 8).fill(id & 255, 8),
     secret: fill(1),
@@ -341,21 +385,27 @@ describe('the tickets', () => {
     label: 'test/1',
     remote: { nodeId: `node-${node}` as never, publicKey: fill(1) },
     remoteStatic: fill(2),
-    ownStatic: fill(3),
+    ownStatic: own,
     notAfter: start + 1_000,
   })
 
-  test('are bounded, the oldest go first', () => {
+  const has = (tickets: ResumptionTickets, node: number) => tickets.hasDialled(`node-${node}` as never, start, own)
+
+  test('are bounded, the oldest go first and are wiped', () => {
     const tickets = new ResumptionTickets()
-    for (let node = 0; node < 2 * MAX_TICKETS; node++) {
+    const first = [ticket(0), ticket(0)] as const
+    tickets.keepDialled(first[0])
+    tickets.keepAccepted(first[1])
+    for (let node = 1; node < 2 * MAX_TICKETS; node++) {
       tickets.keepDialled(ticket(node))
       tickets.keepAccepted(ticket(node))
     }
     expect(tickets.size).toBe(2 * MAX_TICKETS)
-    expect(tickets.dialled('node-0' as never, start)).toBeUndefined()
-    expect(tickets.accepted(ticket(0).id, start)).toBeUndefined()
-    expect(tickets.dialled(`node-${2 * MAX_TICKETS - 1}` as never, start)).toBeDefined()
-    expect(tickets.accepted(ticket(2 * MAX_TICKETS - 1).id, start)).toBeDefined()
+    expect(has(tickets, 0)).toBe(false)
+    expect(tickets.accepted(ticket(0).id, start, own)).toBeUndefined()
+    for (const { secret } of first) expect(secret).toEqual(fill(0))
+    expect(has(tickets, 2 * MAX_TICKETS - 1)).toBe(true)
+    expect(tickets.accepted(ticket(2 * MAX_TICKETS - 1).id, start, own)).toBeDefined()
   })
 
   test('a node has one in each direction, the newest', () => {
@@ -365,8 +415,20 @@ describe('the tickets', () => {
     tickets.keepDialled(ticket(1, 1))
     tickets.keepDialled(ticket(1, 2))
     expect(tickets.size).toBe(2)
-    expect(tickets.accepted(ticket(1, 1).id, start)).toBeUndefined()
-    expect(tickets.dialled('node-1' as never, start)?.id).toEqual(ticket(1, 2).id)
+    expect(tickets.accepted(ticket(1, 1).id, start, own)).toBeUndefined()
+    expect(tickets.takeDialled('node-1' as never, start, own)?.id).toEqual(ticket(1, 2).id)
+    expect(tickets.size).toBe(1)
+  })
+
+  test('are gone when their time is over', () => {
+    const tickets = new ResumptionTickets()
+    const [dialled, accepted] = [ticket(1), ticket(1)]
+    tickets.keepDialled(dialled)
+    tickets.keepAccepted(accepted)
+    expect(tickets.hasDialled('node-1' as never, start + 1_000, own)).toBe(false)
+    expect(tickets.accepted(accepted.id, start + 1_000, own)).toBeUndefined()
+    expect(tickets.size).toBe(0)
+    for (const { secret } of [dialled, accepted]) expect(secret).toEqual(fill(0))
   })
 })
 

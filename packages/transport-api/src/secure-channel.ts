@@ -21,7 +21,7 @@ export interface HandshakeOptions {
   readonly label: string
   /** Mixed into the handshake hash: both sides must have the same. */
   readonly prologue: Uint8Array
-  /** Sent sealed, after our certificate, in our first message that can be (message 2 or 3). At most 512 bytes. */
+  /** Sent sealed in our first message that can be, beside our certificate where it shows one. At most 512 bytes. */
   readonly payload: Uint8Array
   /** Initiator: the only node that is accepted; `undefined` accepts whoever answers. */
   readonly expected: NodeId | undefined
@@ -64,7 +64,7 @@ export interface Handshake {
   handleMessage(message: Uint8Array): void
   /** The next message to send, or `undefined`. */
   pollMessage(): Uint8Array | undefined
-  /** `undefined` while it goes on. The initiator has a session once its last message has been polled. */
+  /** `undefined` while it goes on. The initiator has a session once its last message has been polled, or, where the handshake builds on the last one, message 2 was read. */
   readonly outcome: SecureSession | AivError<HandshakeErrorCode> | undefined
 }
 
