@@ -49,7 +49,7 @@ export class PacketReceiver {
   /** By priority: streams whose head is known, by their place. */
   readonly #waiting: readonly Map<number, IncomingStream>[] = [new Map(), new Map(), new Map(), new Map()]
   readonly #turn: [number, number, number, number] = [0, 0, 0, 0]
-  #any = false
+  #opened = false
 
   /** @param scratch - at least 64 KiB, used within calls only; may be shared. */
   constructor(handler: PacketReceiverHandler, maxPacketBytes: number, scratch: Uint8Array) {
@@ -118,10 +118,11 @@ export class PacketReceiver {
     if (read === undefined) return this.#incomplete(stream, bytes)
     if (read === false) throw malformed('a stream opens with no head')
     if (start > 0) {
-      if (this.#any) throw malformed('a later stream opens as early data does')
+      if (this.#opened) throw malformed('a second stream opens early data')
+      // what TLS did not take comes again in 1-RTT, and then other streams may be before it
+      this.#opened = true
       if (!this.#handler.onEarlyOpening(bytes.slice(0, start))) return false
     }
-    this.#any = true
     const { priority, order } = read.head
     const waiting = this.#waiting[priority] as Map<number, IncomingStream>
     if (order < this.#turn[priority] || waiting.has(order)) throw malformed('two streams for one place')

@@ -276,10 +276,10 @@ export class QuicTransport implements Transport {
     const host = this.#host
     if (host === undefined || this.#closing !== undefined) return session.close(0, '')
     const source = sourcePrefix(session.remote.host)
-    const connection = this.#make(
+    const connection: QuicConnection = this.#make(
       session,
       {
-        onIdentity: (remote) => this.#checkAccepted(host, remote, session),
+        onIdentity: (remote) => this.#checkAccepted(host, remote, session, connection),
         onReady: (ready) => {
           this.#handOut(ready)
           this.#bySource.set(source, (this.#bySource.get(source) ?? 0) + 1)
@@ -305,7 +305,12 @@ export class QuicTransport implements Transport {
     connection.start()
   }
 
-  #checkAccepted(host: TransportHost, remote: PeerIdentity, session: QuicSession): AivError | undefined {
+  #checkAccepted(
+    host: TransportHost,
+    remote: PeerIdentity,
+    session: QuicSession,
+    connection: QuicConnection,
+  ): AivError | undefined {
     const refused = (reason: string): AivError => {
       this.#refuse(reason)
       return new QuicError('NOT_ADMITTED', `refused: ${reason}`)
@@ -313,7 +318,9 @@ export class QuicTransport implements Transport {
     if (remote.nodeId === this.#components.identity.nodeId)
       return new DialError('IDENTITY_OWN', 'it is the node itself')
     if (!host.admit({ address: quicAddress(session.remote), node: remote.nodeId })) return refused('admission')
-    return this.#open.size >= this.#maxConnections ? refused('connections') : undefined
+    // one that sent early data has its place already when it is asked again
+    const hasPlace = this.#open.has(connection) || this.#open.size < this.#maxConnections
+    return hasPlace ? undefined : refused('connections')
   }
 
   #make(

@@ -1,5 +1,5 @@
-/** Datagrams of one burst that wait for the kernel at most. */
-const SLOTS = 64
+/** Datagrams of one burst at most, and of a socket that wait for the kernel. */
+export const SLOTS = 64
 
 /**
  * Buffers that datagrams are written into and sent from, one after the other. All sockets of an endpoint share them, as
@@ -17,6 +17,11 @@ export class SendSlots {
 
   get isFull(): boolean {
     return this.#next === SLOTS
+  }
+
+  /** A burst begins. */
+  get isFresh(): boolean {
+    return this.#next === 0
   }
 
   /** Where the next datagram is to be written. */

@@ -117,7 +117,14 @@ export class UdpSession implements QuicSession {
     })
     const socket = opened instanceof UdpSocket ? opened : await opened
     const path: PacketPath = { from: remote, to: socket.local }
-    const session: UdpSession = new UdpSession(host, begin(host.newId(), socket.local), socket, path, 'dialled')
+    let engine: PacketSession
+    try {
+      engine = begin(host.newId(), socket.local)
+    } catch (error) {
+      void socket.close()
+      throw error
+    }
+    const session: UdpSession = new UdpSession(host, engine, socket, path, 'dialled')
     host.addSession(session)
     // The first flight goes out now; with a ticket, early data may follow it
     session.#transmit()
@@ -219,7 +226,8 @@ export class UdpSession implements QuicSession {
 
   onSocketError(error: NodeJS.ErrnoException): void {
     // ICMP is not authenticated: believed before anybody is proven, never after
-    if (error.code !== 'ECONNREFUSED' || this.#state !== 'handshake') return
+    const unproven = this.#state === 'handshake' || (this.#state === 'early' && this.direction === 'dialled')
+    if (error.code !== 'ECONNREFUSED' || !unproven) return
     this.#end({ by: 'lost', application: false, code: 0, reason: new TextEncoder().encode('ECONNREFUSED') })
     void this.destroy()
   }

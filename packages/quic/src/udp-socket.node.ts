@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { TransportError } from '@aiv/transport-api'
-import type { SendSlots } from './send-slots.js'
+import { SLOTS, type SendSlots } from './send-slots.js'
 import type { UdpAddress } from './quic-engine.js'
 
 /** Asked for; the system may give less. A burst has to fit, since nothing here paces it. */
@@ -81,7 +81,7 @@ export class UdpSocket {
     if (this.#slots.isFull) {
       if (!this.#open || this.#socket.getSendQueueCount() > 0) return undefined
       this.#slots.rewind()
-    }
+    } else if (this.#slots.isFresh && this.#open && this.#socket.getSendQueueCount() >= SLOTS) return undefined
     return this.#slots.current
   }
 

@@ -177,6 +177,42 @@ describe('0-RTT', () => {
     expect(near.closed).toBeUndefined()
   })
 
+  test('a first flight that comes behind an ordinary packet, since no ticket was taken, is waited for', async () => {
+    const { a, b, proxy } = await acquainted()
+    const { port } = b
+    await b.transport.close()
+    const again = await listener({ listen: { host: '127.0.0.1', port } }, b.node)
+    const accepted = again.host.next()
+    const near = await dialWithFirstFlight(a, again, proxy.port)
+    near.say('later')
+    const far = await accepted
+    await far.until(() => far.count === 2)
+    expect([...far.packets].sort()).toEqual(['anybody?', 'later'])
+    expect(far.early).toEqual([false, false])
+    expect([near.closed, far.closed]).toEqual([undefined, undefined])
+  })
+
+  test('a first flight to a port where nobody listens any more is refused at once', async () => {
+    const b = await listener()
+    const a = await dialler()
+    const [near, far] = await connect(a, b)
+    far.say('hello')
+    await near.until(() => near.count === 1)
+    await near.connection.close()
+    await far.end()
+    await b.transport.close()
+    await expect(dialWithFirstFlight(a, b, b.port)).rejects.toMatchObject({ code: 'DIAL_REFUSED' })
+  })
+
+  test('an early connection that takes the last place keeps it when it is confirmed', async () => {
+    const { a, b, proxy } = await acquainted({ maxConnections: 1 })
+    const [near, far] = await connectEarly(a, b, proxy)
+    await Promise.all([near.until(() => near.established), far.until(() => far.established)])
+    near.say('later')
+    await far.until(() => far.count === 2)
+    expect([near.closed, far.closed]).toEqual([undefined, undefined])
+  })
+
   test('without an early dial a ticket is not used', async () => {
     const { a, b, proxy } = await acquainted()
     const [near, far] = await connect(a, b, proxy.port)

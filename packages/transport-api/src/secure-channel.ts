@@ -64,7 +64,10 @@ export interface Handshake {
   handleMessage(message: Uint8Array): void
   /** The next message to send, or `undefined`. */
   pollMessage(): Uint8Array | undefined
-  /** `undefined` while it goes on. The initiator has a session once its last message has been polled, or, where the handshake builds on the last one, message 2 was read. */
+  /**
+   * `undefined` while it goes on. The initiator has a session once its last message has been polled or, where the
+   * handshake builds on the last one, message 2 was read.
+   */
   readonly outcome: SecureSession | AivError<HandshakeErrorCode> | undefined
 }
 
