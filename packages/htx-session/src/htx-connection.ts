@@ -189,7 +189,14 @@ export class HtxConnection implements Connection {
   readonly #flush = (): void => {
     this.#scheduled = false
     this.#drained = false
-    this.#drive()
+    try {
+      this.#drive()
+    } catch (error) {
+      // what a handler throws is an uncaught exception wherever it is called, not here a rejection
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 
   /** Empties the session into the handler and the link, then re-arms the timer. */
@@ -202,7 +209,8 @@ export class HtxConnection implements Connection {
       while (!this.#drained && this.#writeOutput(now))
     } finally {
       this.#driving = false
-      if (this.#drained) this.#schedule()
+      // events are left where a handler has thrown
+      if (this.#drained || this.#session.hasEvents) this.#schedule()
       this.#settleLink()
       this.#arm()
     }

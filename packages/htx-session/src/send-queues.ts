@@ -222,14 +222,18 @@ export class SendQueues {
     if (message instanceof OutgoingMessage && message.tag !== undefined) this.#observer.onSent(message.tag)
   }
 
-  /** The lowest priority that, like all above it, has room again after one of them had none; else `undefined`. */
-  pollDrain(): Priority | undefined {
+  /**
+   * The lowest priority that, like all above it, has room again after one of them had none; else `undefined`.
+   * `emptyOnly`: where nothing was sent half a queue is no room yet, since what was refused may still not fit.
+   */
+  pollDrain(emptyOnly = false): Priority | undefined {
     if (!this.#anyRefused) return undefined
     let lowest = -1
     let waiting = false
     for (let priority = 0; priority < 4; priority++) {
       const refused = this.#refused[priority as Priority]
-      if (this.#bytes[priority as Priority] > this.#maxQueuedBytes / (refused ? 2 : 1)) break
+      const most = refused ? (emptyOnly ? 0 : this.#maxQueuedBytes / 2) : this.#maxQueuedBytes
+      if (this.#bytes[priority as Priority] > most) break
       waiting ||= refused
       if (waiting) lowest = priority
     }

@@ -408,7 +408,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     const ping = this.#keepAlive.pollPing(now)
     if (ping !== undefined) this.#seal(FrameType.Ping, ping, PING_BYTES, out)
     if (this.#queues.messages > 0) this.#sealMessages(now, out)
-    // all that waited expired. Never while something waits and no frame made room: what was refused may not fit yet
+    // all that waited expired
     else this.#announceRoom()
     if (this.#owesProof) this.#prove(now, out)
     if (this.#state === 'closing' && !this.#closeSent && this.#queues.messages === 0) {
@@ -436,13 +436,16 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
         packed === undefined
           ? this.#seal(FrameType.Data, plain, plan.bytes, out)
           : this.#seal(FrameType.Data, packed, packed.length, out, FrameFlag.Compressed)
-      this.#rate.onSent(now, messageBytes)
+      // an empty message is acknowledged with what was before it, and says nothing of the path
+      if (messageBytes > 0) this.#rate.onSent(now, messageBytes)
       room -= messageBytes
       sent += messageBytes
       // Whoever waited for room is asked before the rest goes: what comes then fills the frame
       if (this.#announceRoom()) break
     }
     this.#scheduler.release()
+    // nothing may be sent, but a priority has become empty by expiry: what was refused fits there
+    if (sent === 0) this.#announceRoom(true)
     if (sent > 0) this.#keepAlive.unacknowledged(now)
     this.#limiter.earn(sent)
     if (this.#queues.messages === 0) this.#rate.onIdle()
@@ -457,8 +460,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#proofDueAt = Infinity
   }
 
-  #announceRoom(): boolean {
-    const lowest = this.#queues.pollDrain()
+  #announceRoom(emptyOnly = false): boolean {
+    const lowest = this.#queues.pollDrain(emptyOnly)
     if (lowest === undefined) return false
     this.#events.push({ type: 'drain', lowest })
     return true
@@ -571,7 +574,11 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   #onPlainPayload(type: number, payload: Uint8Array): void {
     this.#heardFrame = true
     if (type === FrameType.Handshake) {
-      const handshake = this.#handshake as SessionHandshake
+      const handshake = this.#handshake
+      // the keys may be there since this frame began, or come behind a message of ours that is still to be polled
+      if (handshake !== undefined) this.#lookAtOutcome(handshake)
+      if (handshake === undefined || this.#handshake === undefined)
+        throw new HtxSessionError('PLAINTEXT_FRAME', 'an unsealed HANDSHAKE frame behind the handshake')
       handshake.handleMessage(payload)
       this.#pumpHandshake(handshake)
       return

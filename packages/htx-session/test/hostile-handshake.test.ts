@@ -307,3 +307,38 @@ describe('suites', () => {
     expect(ours.pollOutput(0)).toBeUndefined()
   })
 })
+
+describe('a HANDSHAKE frame behind the last message of the handshake', () => {
+  const stray = encodeFrame({
+    flags: 0,
+    type: FrameType.Handshake,
+    sequence: 0,
+    timestamp: 0,
+    payload: new Uint8Array(8),
+  })
+  /** One more frame behind the message that ends the handshake for `to`: some of its bytes at once, the rest later. */
+  const behind = (to: SideName, count: number, after?: SessionPair): SessionPair => {
+    let added = false
+    const pair: SessionPair = new SessionPair({
+      ...(after === undefined ? {} : { after }),
+      wire: (bytes, from) => {
+        if (from === to || added) return [bytes]
+        added = true
+        return [Uint8Array.of(...bytes, ...stray.subarray(0, count))]
+      },
+    })
+    pair.advance(0)
+    if (count < stray.length) pair.deliver(pair[to], stray.subarray(count))
+    pair.advance(10)
+    return pair
+  }
+
+  test.each([stray.length, 24, 20, 5])('is refused by an initiator, %i bytes of it in the same read', (count) => {
+    expect(behind('initiator', count).initiator.closed?.reason.code).toMatch(/^(PLAINTEXT_FRAME|MALFORMED)$/)
+  })
+
+  test.each([stray.length, 24, 20, 5])('is refused by a responder that resumes, %i bytes in the same read', (count) => {
+    const pair = behind('responder', count, SessionPair.open())
+    expect(pair.responder.closed?.reason.code).toMatch(/^(PLAINTEXT_FRAME|MALFORMED)$/)
+  })
+})

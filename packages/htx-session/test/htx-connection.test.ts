@@ -45,6 +45,22 @@ describe('a connection before anybody is attached', () => {
 })
 
 describe('a connection that moves packets', () => {
+  test('gives out the rest in the same turn where a handler throws', async () => {
+    const { near, far, pass } = await linkedPair()
+    const listener = new Listener()
+    near.connection.attach(listener)
+    far.connection.attach(new Listener())
+    await pass(5)
+    let thrown = 0
+    listener.whenPacket = () => {
+      if (thrown++ === 0) throw new Error('of the handler')
+    }
+    for (const length of [10, 11, 12]) far.connection.send(new Uint8Array(length), reliable)
+    await expect(pass(5)).rejects.toThrow('of the handler')
+    await Promise.resolve()
+    expect(listener.packets.map(({ length }) => length)).toEqual([10, 11, 12])
+  })
+
   test('gathers what is sent in one turn into one write', async () => {
     const { near, far, pass } = await linkedPair()
     attach(near)

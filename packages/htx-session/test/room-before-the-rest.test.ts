@@ -45,6 +45,24 @@ describe('a sender that fills the queue', () => {
     for (let event; (event = session.pollEvent()) !== undefined;) expect(event.type).not.toBe('drain')
   })
 
+  test('is told of a priority that has become empty, also while a lower one waits for credit', () => {
+    const pair = SessionPair.open({ options: { maxQueuedBytes: 64 * 1024 } })
+    const { initiator, responder } = pair
+    responder.session.pause()
+    while (pair.send(initiator, filled(20_000)) === 'accepted') pair.settle()
+    pair.advance(1_000)
+    initiator.writable = false
+    const urgent = { priority: 0, delivery: 'reliable', expiresAt: pair.now + 100 } as const
+    while (initiator.session.send(pair.now, filled(900), urgent) === 'accepted');
+    pair.advance(500)
+    initiator.writable = true
+    expect(initiator.eventsOf('drain')).toEqual([])
+    pair.advance(10)
+    pair.settle()
+    expect(initiator.session.stats(pair.now).queuedBytes[2]).toBeGreaterThan(0)
+    expect(initiator.eventsOf('drain')).toEqual([{ type: 'drain', lowest: 1 }])
+  })
+
   test('is told of room that came by expiry, when nothing is left to be sent', () => {
     const pair = SessionPair.open()
     const { session } = pair.initiator

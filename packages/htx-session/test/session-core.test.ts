@@ -21,6 +21,17 @@ describe('a session', () => {
     expect(pair.initiator.eventsOf('established')[0]?.remoteCapabilities.maxMessageBytes).toBe(16 * 1024 * 1024)
   })
 
+  test('an empty message before a long silence says nothing of the round trip', () => {
+    const pair = SessionPair.open({ delayMs: 5 })
+    pair.send(pair.initiator, filled(1_000))
+    pair.advance(1_000)
+    pair.send(pair.initiator, filled(0))
+    pair.advance(10_000)
+    pair.send(pair.initiator, filled(1_000))
+    pair.advance(1_000)
+    expect(pair.initiator.session.stats(pair.now).rttMs).toBeLessThan(50)
+  })
+
   test('carries messages of all sizes whole, in order, both ways', () => {
     const pair = SessionPair.open()
     const sizes = [0, 1, 63, 64, 1_000, 16_383, 16_384, 16_385, 65_480, 65_536, 300_000]
