@@ -1,4 +1,4 @@
-import type { Message } from './message.js'
+import { Message } from './message.js'
 import { NodeError } from './errors.js'
 
 /** What a handler may give back; it answers a request and is ignored for a plain message. */
@@ -7,8 +7,14 @@ export type Answer = void | Uint8Array | string
 /** Called in the order of arrival per sender and priority; a promise does not hold up the next call. */
 export type MessageHandler = (message: Message) => Answer | Promise<Answer>
 
+/** What a message that waits counts beside its payload, so that empty ones are not free. */
+const WAITING_MESSAGE_BYTES = 256
+
 export interface ProtocolRegistryOptions {
-  /** Bytes that `messages()` holds while somebody iterates; connections pause long before. @defaultValue 64 MiB */
+  /**
+   * Bytes that `messages()` holds while somebody iterates, 256 for each message included; connections pause long before.
+   * @defaultValue 64 MiB
+   */
   readonly maxWaitingBytes?: number
   /** Messages held for a `messages()` that nobody has called yet; further ones are not acknowledged. @defaultValue 256 */
   readonly maxUnclaimedMessages?: number
@@ -73,19 +79,17 @@ export class ProtocolRegistry {
   /** False: a message without a handler would have no place; it must not be acknowledged. */
   hasRoom(bytes: number): boolean {
     if (this.#pulling.length > 0) return true
-    if (this.#iterators > 0) return this.#waitingBytes + bytes <= this.#options.maxWaitingBytes
-    return (
-      this.waitingMessages < this.#options.maxUnclaimedMessages &&
-      this.#waitingBytes + bytes <= this.#options.maxUnclaimedBytes
-    )
+    const after = this.#waitingBytes + bytes + WAITING_MESSAGE_BYTES
+    if (this.#iterators > 0) return after <= this.#options.maxWaitingBytes
+    return this.waitingMessages < this.#options.maxUnclaimedMessages && after <= this.#options.maxUnclaimedBytes
   }
 
   /** For a message without a handler: to whoever iterates, else into the queue. */
   put(message: Message): void {
     const pulling = this.#pulling.shift()
     if (pulling !== undefined) return pulling.next({ done: false, value: message })
-    this.#waiting.push(message)
-    this.#waitingBytes += message.payload.length
+    this.#waiting.push(alone(message))
+    this.#waitingBytes += message.payload.length + WAITING_MESSAGE_BYTES
   }
 
   /** Each message goes to one of the iterators. Ends when the node closes. */
@@ -128,7 +132,7 @@ export class ProtocolRegistry {
     const message = this.#waiting[this.#waitingFrom]
     if (message === undefined) return undefined
     this.#waitingFrom++
-    this.#waitingBytes -= message.payload.length
+    this.#waitingBytes -= message.payload.length + WAITING_MESSAGE_BYTES
     if (this.#waitingFrom === this.#waiting.length || this.#waitingFrom >= 1024) {
       this.#waiting.splice(0, this.#waitingFrom)
       this.#waitingFrom = 0
@@ -136,4 +140,11 @@ export class ProtocolRegistry {
     this.#onTaken()
     return message
   }
+}
+
+/** A small payload that is a view into much more would keep all of it for as long as it waits. */
+function alone(message: Message): Message {
+  const { from, protocol, payload, priority, transport, expectsAnswer } = message
+  if (payload.buffer.byteLength <= 2 * payload.length + WAITING_MESSAGE_BYTES) return message
+  return new Message(from, protocol, new Uint8Array(payload), priority, transport, expectsAnswer)
 }

@@ -22,16 +22,32 @@ describe('protocol registry', () => {
   })
 
   test('without anybody iterating only so much is held', () => {
-    const registry = new ProtocolRegistry(() => undefined, { maxUnclaimedMessages: 2, maxUnclaimedBytes: 100 })
-    expect(registry.hasRoom(101)).toBe(false)
+    const registry = new ProtocolRegistry(() => undefined, { maxUnclaimedMessages: 2, maxUnclaimedBytes: 1_000 })
+    expect(registry.hasRoom(745)).toBe(false)
+    expect(registry.hasRoom(744)).toBe(true)
     registry.put(message('a'))
     registry.put(message('b'))
     expect(registry.hasRoom(1)).toBe(false)
   })
 
+  test('empty messages are counted, and a small view keeps nothing else alive while it waits', async () => {
+    const registry = new ProtocolRegistry(() => undefined, { maxWaitingBytes: 1_024 })
+    const messages = registry.messages()
+    let held = 0
+    for (; registry.hasRoom(0); held++) registry.put(message(''))
+    expect(held).toBe(4)
+    for (; held > 0; held--) await messages.next()
+    expect(registry.waitingBytes).toBe(0)
+    const small = new Uint8Array(65_536).fill(7).subarray(100, 110)
+    registry.put(new Message(from, 'any/1', small, Priority.Normal, 'memory', false))
+    const { value } = await messages.next()
+    expect(value?.payload).toEqual(new Uint8Array(10).fill(7))
+    expect(value?.payload.buffer.byteLength).toBe(10)
+  })
+
   test('iterators share what comes and what waited, and end when the registry closes', async () => {
     let taken = 0
-    const registry = new ProtocolRegistry(() => taken++, { maxWaitingBytes: 10 })
+    const registry = new ProtocolRegistry(() => taken++, { maxWaitingBytes: 266 })
     registry.put(message('first'))
     const one = registry.messages()
     const two = registry.messages()

@@ -50,6 +50,8 @@ describe('native CRC-32', () => {
       throw new Error('no')
     }
     expect(await loadNativeCrc32(() => Promise.resolve({ crc32: throwing }))).toBeUndefined()
+    const withoutSeed = (bytes: Uint8Array) => portableCrc32(bytes)
+    expect(await loadNativeCrc32(() => Promise.resolve({ crc32: withoutSeed }))).toBeUndefined()
   })
 
   test('is asked for large inputs and not for small ones', async () => {
@@ -59,10 +61,11 @@ describe('native CRC-32', () => {
       return portableCrc32(bytes, seed)
     }
     const sum = await loadNativeCrc32(() => Promise.resolve({ default: { crc32: counting } }))
+    lengths.length = 0
     const bytes = Uint8Array.from({ length: 1_000 }, (_, i) => i)
     expect(sum?.(bytes, 5)).toBe(portableCrc32(bytes, 5))
     expect(sum?.(bytes.subarray(0, 100))).toBe(portableCrc32(bytes.subarray(0, 100)))
-    expect(lengths).toEqual([9, 1_000])
+    expect(lengths).toEqual([1_000])
   })
 
   test('is undefined in a browser', async () => {
