@@ -104,7 +104,12 @@ export class HtxConnection implements Connection {
       onInput: (bytes) => {
         if (this.#closed) return
         const now = this.#clock.now()
-        this.#session.handleInput(now, bytes)
+        try {
+          this.#session.handleInput(now, bytes)
+        } catch (error) {
+          // A mistake of ours, which bytes of somebody else's have found: it costs this connection and not the process
+          return this.abort(error instanceof Error ? error : new Error(String(error)))
+        }
         this.#drive(now)
       },
       onWritable: () => {

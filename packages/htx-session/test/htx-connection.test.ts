@@ -1,6 +1,6 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import { ArgumentError, Priority } from '@aiv/transport-api'
-import { LINK_CLOSE_TIMEOUT_MS } from '../src/index.js'
+import { HtxSession, LINK_CLOSE_TIMEOUT_MS } from '../src/index.js'
 import { linkedPair, Listener, type End } from './link-pair.js'
 
 const reliable = { priority: Priority.Normal, delivery: 'reliable' } as const
@@ -45,6 +45,24 @@ describe('a connection before anybody is attached', () => {
 })
 
 describe('a connection that moves packets', () => {
+  test('ends alone where bytes from the other side lead to a mistake of the session', async () => {
+    const { near, far, pass } = await linkedPair()
+    const [listener, other] = [new Listener(), new Listener()]
+    near.connection.attach(listener)
+    far.connection.attach(other)
+    await pass(5)
+    const handleInput = jest.spyOn(HtxSession.prototype, 'handleInput')
+    handleInput.mockImplementationOnce(() => {
+      throw new TypeError('ours')
+    })
+    far.connection.send(new Uint8Array(10), reliable)
+    await pass(5)
+    handleInput.mockRestore()
+    expect(listener.closed).toMatchObject({ by: 'local', code: 'ABORTED' })
+    expect(near.link.destroyed).toBe(true)
+    expect(other.closed?.by).toBe('lost')
+  })
+
   test('gives out the rest in the same turn where a handler throws', async () => {
     const { near, far, pass } = await linkedPair()
     const listener = new Listener()
