@@ -81,7 +81,7 @@ export function readChunks(payload: Bytes, sink: ChunkSink): void {
 }
 
 /**
- * The fast way: reads the chunks that lie whole in `bytes` from `at` on, and returns where the first one begins that
+ * The fast way: reads the chunks that lie whole in `bytes` from `start` on, and returns where the first one begins that
  * does not, or the end.
  */
 function readWhole(bytes: Uint8Array, start: number, sink: ChunkSink): number {

@@ -13,7 +13,7 @@ export type Proven = Pick<SecureSession, 'remote' | 'remoteStatic' | 'remotePayl
 }
 
 /**
- * The session of a complete handshake and, where both sides want it, the ticket for the next one: from the initiator's
+ * The session of a complete handshake and, with `resume`, the ticket for the next one: from the initiator's
  * secret s_0 of Split(), HKDF-Expand(s_0, label ‖ " resume", 48) is key 32 ‖ id 16. docs/wire/identity.md
  */
 export function establish(

@@ -28,8 +28,8 @@ export interface HandshakeOptions {
   /** Initiator with XK: the responder's X25519 static key. */
   readonly remoteStatic: Uint8Array | undefined
   /**
-   * Both sides of XX keep what their next handshake may begin with, and begin with it where they have it: one round trip
-   * as ever, a third of the work. For those who wait for the first record before they believe {@link
+   * Both sides keep what their next XX may begin with, and begin with it where they have it: one round trip as ever,
+   * without certificates and with half of the key agreements. For those who wait for the first record before they believe {@link
    * SecureSession.resumed}. @defaultValue false
    */
   readonly resume?: boolean
