@@ -1,9 +1,12 @@
 import {
   type AivError,
+  ArgumentError,
   joinBytes,
+  MAX_EARLY_BYTES,
   type Handshake,
   type HandshakeErrorCode,
   type HandshakeOptions,
+  type PeerIdentity,
   type SecureSession,
 } from '@aiv/transport-api'
 import type { X25519KeyPair } from './crypto.js'
@@ -16,19 +19,24 @@ import { TICKET_ID_BYTES, type ResumptionTicket } from './resumption-tickets.js'
 /** XX message 1, which is what comes from somebody who offers no ticket. */
 const XX_FIRST_BYTES = 32
 /** Name of the ticket, ephemeral key, payload with its tag. */
-const MIN_OFFER_BYTES = TICKET_ID_BYTES + 32 + 16
-const MAX_OFFER_BYTES = MIN_OFFER_BYTES + MAX_HANDSHAKE_PAYLOAD_BYTES
+const MIN_OFFER_BYTES = TICKET_ID_BYTES + 32 + 2 + 16
+/** Unix time in ms, before what comes early. */
+const TIME_BYTES = 8
+const MAX_OFFER_BYTES = MIN_OFFER_BYTES + MAX_HANDSHAKE_PAYLOAD_BYTES + TIME_BYTES + MAX_EARLY_BYTES
+/** By so much the clocks of both sides may differ, and so long may what comes early have been held back. */
+export const EARLY_AGE_MS = 30_000
 /** First byte of the answer to an offer. */
 const Answer = { Full: 0, Resumed: 1 } as const
 
 /*
  * Noise NNpsk0 with the ticket's key, and XX where the other side has the ticket no more (docs/wire/identity.md):
  *
- *   1 →  id 16 ‖ NNpsk0 message 1 (psk, e, payload)
+ *   1 →  id 16 ‖ NNpsk0 message 1 (psk, e; n u16 ‖ payload n [‖ Unix ms u64 ‖ what comes early])
  *   2 ←  01 ‖ NNpsk0 message 2 (e, ee, payload), or 00 ‖ XX message 2
  *   3 →  after 00 only: XX message 3
  *
- * XX goes on from the ephemeral key of the offer, and has the whole offer in its prologue.
+ * XX goes on from the ephemeral key of the offer, and has the whole offer in its prologue. It also answers what comes
+ * early and is too old: the ticket is spent then, and nothing of it is read.
  */
 
 /** The initiator's side: offers a ticket. */
@@ -48,17 +56,24 @@ export class OfferingHandshake implements Handshake {
     this.#ticket = ticket
     this.#e = parts.identity.crypto.x25519KeyPair()
     this.#state = resumedState(parts, options, ticket, this.#e)
+    this.#state.beginMessage()
+    ticket.secret.fill(0)
+  }
+
+  get resumes(): PeerIdentity {
+    return this.#ticket.remote
   }
 
   get outcome(): SecureSession | AivError<HandshakeErrorCode> | undefined {
     return this.#full === undefined ? this.#outcome : this.#full.outcome
   }
 
-  pollMessage(): Uint8Array | undefined {
+  /** @throws ArgumentError for more than {@link MAX_EARLY_BYTES}. */
+  pollMessage(early?: Uint8Array): Uint8Array | undefined {
     if (this.#full !== undefined) return this.#full.pollMessage()
     if (this.#offer !== undefined || this.#outcome !== undefined) return undefined
-    const message = this.#state.writeMessage(this.#options.payload) as Uint8Array
-    this.#ticket.secret.fill(0)
+    const payload = offerPayload(this.#options.payload, early, this.#parts.clock.unixNow())
+    const message = this.#state.writeMessage(payload) as Uint8Array
     return (this.#offer = joinBytes([this.#ticket.id, message]))
   }
 
@@ -97,6 +112,7 @@ export class AnsweringHandshake implements Handshake {
   #state: HandshakeState | undefined
   #ticket: ResumptionTicket | undefined
   #remotePayload: Uint8Array | undefined
+  #early: Uint8Array | undefined
   #full: FullHandshake | undefined
   /** The next message of the full handshake answers an offer. */
   #answersOffer = false
@@ -115,6 +131,10 @@ export class AnsweringHandshake implements Handshake {
       this.#outcome = establish(this.#parts, this.#options, this.#state, proven)
     }
     return this.#outcome
+  }
+
+  get early(): Uint8Array | undefined {
+    return this.#early
   }
 
   pollMessage(): Uint8Array | undefined {
@@ -144,10 +164,14 @@ export class AnsweringHandshake implements Handshake {
     }
     if (message.length < MIN_OFFER_BYTES || message.length > MAX_OFFER_BYTES) return this.#fail('HANDSHAKE_MALFORMED')
     const ticket = this.#find(message.subarray(0, TICKET_ID_BYTES))
-    if (ticket !== undefined) return this.#accept(ticket, message.subarray(TICKET_ID_BYTES))
+    if (ticket !== undefined) this.#accept(ticket, message)
+    else this.#answerInFull(message)
+  }
+
+  #answerInFull(offer: Uint8Array): void {
     this.#answersOffer = true
-    this.#full = new FullHandshake(this.#parts, afterOffer(this.#options, message))
-    this.#full.handleMessage(message.subarray(TICKET_ID_BYTES, TICKET_ID_BYTES + XX_FIRST_BYTES))
+    this.#full = new FullHandshake(this.#parts, afterOffer(this.#options, offer))
+    this.#full.handleMessage(offer.subarray(TICKET_ID_BYTES, TICKET_ID_BYTES + XX_FIRST_BYTES))
   }
 
   #find(id: Uint8Array): ResumptionTicket | undefined {
@@ -160,13 +184,22 @@ export class AnsweringHandshake implements Handshake {
   }
 
   /** A ticket is spent by who can use it, not by who only heard its name. */
-  #accept(ticket: ResumptionTicket, message: Uint8Array): void {
-    this.#state = resumedState(this.#parts, this.#options, ticket)
-    const payload = this.#state.readMessage(message)
-    if (typeof payload === 'string') return this.#fail(faultCodes[payload])
-    this.#parts.tickets.spend(ticket)
+  #accept(ticket: ResumptionTicket, offer: Uint8Array): void {
+    const { tickets, clock } = this.#parts
+    const state = (this.#state = resumedState(this.#parts, this.#options, ticket))
+    const message = state.readMessage(offer.subarray(TICKET_ID_BYTES))
+    if (typeof message === 'string') return this.#fail(faultCodes[message])
+    tickets.spend(ticket)
+    const read = readOffer(message)
+    if (read === undefined) return this.#fail('HANDSHAKE_MALFORMED')
+    if (read.early !== undefined && !(Math.abs(clock.unixNow() - read.sentAt) <= EARLY_AGE_MS)) {
+      state.wipe()
+      this.#state = undefined
+      return this.#answerInFull(offer)
+    }
     this.#ticket = ticket
-    this.#remotePayload = new Uint8Array(payload)
+    this.#remotePayload = read.payload
+    this.#early = read.early
   }
 
   #fail(code: HandshakeErrorCode): void {
@@ -190,6 +223,39 @@ function resumedState(
   const { crypto } = identity
   const both = joinBytes([prologue, id])
   return new HandshakeState({ crypto, pattern: 'NNpsk0', suite, role, prologue: both, e, psks: [secret] })
+}
+
+function offerPayload(payload: Uint8Array, early: Uint8Array | undefined, unixNow: number): Uint8Array {
+  if (early !== undefined && early.length > MAX_EARLY_BYTES)
+    throw new ArgumentError(`${early.length} bytes come early: at most ${MAX_EARLY_BYTES}`)
+  const out = new Uint8Array(2 + payload.length + (early === undefined ? 0 : TIME_BYTES + early.length))
+  const view = new DataView(out.buffer)
+  view.setUint16(0, payload.length)
+  out.set(payload, 2)
+  if (early === undefined) return out
+  view.setBigUint64(2 + payload.length, BigInt(Math.floor(unixNow)))
+  out.set(early, 2 + payload.length + TIME_BYTES)
+  return out
+}
+
+interface Offer {
+  readonly payload: Uint8Array
+  readonly early: Uint8Array | undefined
+  /** Unix ms; NaN where nothing comes early. */
+  readonly sentAt: number
+}
+
+/** Copies, or `undefined` for what is none. */
+function readOffer(bytes: Uint8Array): Offer | undefined {
+  if (bytes.length < 2) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const end = 2 + view.getUint16(0)
+  if (end - 2 > MAX_HANDSHAKE_PAYLOAD_BYTES || bytes.length < end) return undefined
+  const payload = bytes.slice(2, end)
+  if (bytes.length === end) return { payload, early: undefined, sentAt: NaN }
+  const start = end + TIME_BYTES
+  if (bytes.length < start || bytes.length > start + MAX_EARLY_BYTES) return undefined
+  return { payload, early: bytes.slice(start), sentAt: Number(view.getBigUint64(end)) }
 }
 
 function afterOffer(options: HandshakeOptions, offer: Uint8Array): HandshakeOptions {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import {
+  ArgumentError,
+  MAX_EARLY_BYTES,
   toHex,
   type AivError,
   type Handshake,
@@ -119,7 +121,7 @@ describe.each(cryptos)('a handshake that builds on the last one, on %s', (_, cry
     expect([first.ours.resumed, first.messages.length]).toEqual([false, 3])
     expect(world.alice.channels.canResume?.(world.bob.identity.nodeId)).toBe(true)
     const second = world.meet()
-    expect(second.messages.map(({ length }) => length)).toEqual([16 + 32 + 16 + 16, 1 + 32 + 16 + 16])
+    expect(second.messages.map(({ length }) => length)).toEqual([16 + 32 + 2 + 16 + 16, 1 + 32 + 16 + 16])
     const { ours, theirs } = second
     expect([ours.resumed, theirs.resumed]).toEqual([true, true])
     expect(ours.remote).toEqual(first.ours.remote)
@@ -163,7 +165,7 @@ describe('what is offered', () => {
   test('is given out once: after a dial that failed certificates are shown', () => {
     const world = new World()
     world.meet()
-    expect(world.begin().initiator.pollMessage()).toHaveLength(80)
+    expect(world.begin().initiator.pollMessage()).toHaveLength(82)
     expect(world.alice.channels.canResume?.(world.bob.identity.nodeId)).toBe(false)
     const { ours, messages } = world.meet()
     expect([ours.resumed, messages[0]?.length]).toEqual([false, 32])
@@ -296,10 +298,92 @@ describe('a responder that does not know the ticket', () => {
   })
 })
 
+describe('what comes early', () => {
+  const early = fill(7, MAX_EARLY_BYTES)
+
+  test('is read with the first message, and once', () => {
+    const world = new World()
+    world.meet()
+    const { initiator, responder } = world.begin()
+    expect(initiator.resumes).toEqual({ nodeId: world.bob.identity.nodeId, publicKey: world.bob.identity.publicKey })
+    const offer = initiator.pollMessage(early) as Uint8Array
+    expect(toHex(offer)).not.toContain('07'.repeat(8))
+    responder.handleMessage(offer)
+    expect(responder.early).toEqual(early)
+    initiator.handleMessage(responder.pollMessage() as Uint8Array)
+    expect([session(initiator).resumed, session(responder).resumed]).toEqual([true, true])
+    const again = world.begin().responder
+    again.handleMessage(offer)
+    expect([again.pollMessage()?.[0], again.early]).toEqual([0, undefined])
+  })
+
+  test('may be empty, and is not there where nothing was given', () => {
+    const world = new World()
+    for (const given of [fill(0, 0), undefined]) {
+      world.meet()
+      const { initiator, responder } = world.begin()
+      responder.handleMessage(initiator.pollMessage(given) as Uint8Array)
+      expect(responder.early).toEqual(given)
+    }
+  })
+
+  test('is not for a handshake that builds on nothing', () => {
+    const world = new World()
+    const { initiator, responder } = world.begin()
+    expect(initiator.resumes).toBeUndefined()
+    const message = initiator.pollMessage(early)
+    expect(message).toHaveLength(32)
+    responder.handleMessage(message as Uint8Array)
+    expect(responder.early).toBeUndefined()
+  })
+
+  test('is not taken when there is more of it', () => {
+    const world = new World()
+    world.meet()
+    expect(() => world.begin().initiator.pollMessage(fill(7, MAX_EARLY_BYTES + 1))).toThrow(ArgumentError)
+  })
+
+  test.each([
+    ['late, with certificates instead', 30_001, false],
+    ['from the future, likewise', -30_001, false],
+    ['just in time', 30_000, true],
+    ['by a clock that goes before ours', -30_000, true],
+  ])('%s', (_, laterMs, taken) => {
+    const world = new World()
+    world.meet()
+    world.now += 60_000
+    const pair = world.begin()
+    const offer = pair.initiator.pollMessage(early) as Uint8Array
+    world.now += laterMs
+    pair.responder.handleMessage(offer)
+    expect(pair.responder.early !== undefined).toBe(taken)
+    pair.initiator.handleMessage(pair.responder.pollMessage() as Uint8Array)
+    if (!taken) pair.responder.handleMessage(pair.initiator.pollMessage() as Uint8Array)
+    const [ours, theirs] = [session(pair.initiator), session(pair.responder)]
+    expect([ours.resumed, theirs.resumed ?? false]).toEqual([taken, taken])
+    talk(ours, theirs)
+    // the ticket is spent either way
+    const again = world.begin().responder
+    again.handleMessage(offer)
+    expect(again.pollMessage()?.[0]).toBe(0)
+  })
+
+  test('is refused where the node that answers is another one, and read by nobody', () => {
+    const world = new World()
+    world.meet()
+    const { initiator } = world.begin()
+    const { responder } = world.begin({}, world.alice, world.party(9))
+    responder.handleMessage(initiator.pollMessage(early) as Uint8Array)
+    expect(responder.early).toBeUndefined()
+    initiator.handleMessage(responder.pollMessage() as Uint8Array)
+    expect(codeOf(initiator)).toBe('IDENTITY_MISMATCH')
+  })
+})
+
 describe('tampering', () => {
   test('with any byte of the first message, or a cut, never leads to a session', () => {
     const world = new World()
-    for (let i = 0; i < 16 + 32 + 16 + 16; i++) {
+    for (let i = 0; i < 16 + 32 + 2 + 16 + 16; i++) {
       world.meet()
       const { initiator, responder } = world.begin()
       const forged = (initiator.pollMessage() as Uint8Array).slice()
@@ -316,10 +400,10 @@ describe('tampering', () => {
     world.meet()
     const { initiator } = world.begin()
     const offer = initiator.pollMessage() as Uint8Array
-    for (const length of [33, 48, 63, 64, 79]) {
+    for (const length of [33, 48, 65, 66, 81]) {
       const { responder } = world.begin()
       responder.handleMessage(offer.subarray(0, length))
-      expect(codeOf(responder)).toBe(length < 64 ? 'HANDSHAKE_MALFORMED' : 'HANDSHAKE_DECRYPT')
+      expect(codeOf(responder)).toBe(length < 66 ? 'HANDSHAKE_MALFORMED' : 'HANDSHAKE_DECRYPT')
     }
     // who only heard its name has not spent the ticket
     const { responder } = world.begin()

@@ -94,7 +94,7 @@ describe.each(cryptos)('docs/wire/identity.md with %s', (_, crypto) => {
     })
     for (let i = 0; i < count; i++) {
       const [from, to]: Handshake[] = i % 2 === 0 ? [initiator, responder] : [responder, initiator]
-      const message = from?.pollMessage() ?? new Uint8Array(0)
+      const message = from?.pollMessage(Uint8Array.of(0xcc, 0xdd)) ?? new Uint8Array(0)
       values.set(`${of} ${i + 1}`, message)
       to?.handleMessage(message)
     }

@@ -60,6 +60,7 @@ export type {
   AeadKey,
   AeadOpener,
 } from './secure-channel.js'
+export { MAX_EARLY_BYTES } from './secure-channel.js'
 export type { PeerIdentity, LocalIdentity, SignatureTag } from './identity.js'
 export {
   type PeerRecord,

@@ -58,12 +58,25 @@ export type HandshakeErrorCode =
   | 'IDENTITY_MISMATCH' // not the node that was expected
   | 'IDENTITY_OWN' // ourselves
 
+/** What the first message of a handshake that builds on the last one can carry beside it: with it, one IP packet. */
+export const MAX_EARLY_BYTES = 1_200
+
 /** One handshake in progress. */
 export interface Handshake {
   /** A message from the other side; a fault shows in {@link outcome}, nothing is thrown. */
   handleMessage(message: Uint8Array): void
-  /** The next message to send, or `undefined`. */
-  pollMessage(): Uint8Array | undefined
+  /**
+   * The next message to send, or `undefined`. `early`: goes sealed with the first message of an initiator that
+   * {@link resumes}, at most {@link MAX_EARLY_BYTES}; with any other message it is not looked at.
+   */
+  pollMessage(early?: Uint8Array): Uint8Array | undefined
+  /**
+   * Initiator whose handshake builds on the last one: the node that was proven then, and the only one that can read
+   * what our first message holds. Otherwise `undefined`.
+   */
+  readonly resumes?: PeerIdentity | undefined
+  /** Responder: what came early. It is there once, since what it came with is used once, and at most 30 s old. */
+  readonly early?: Uint8Array | undefined
   /**
    * `undefined` while it goes on. The initiator has a session once its last message has been polled or, where the
    * handshake builds on the last one, message 2 was read.
@@ -79,7 +92,7 @@ export interface SecureSession {
   /** What the other side sent as {@link HandshakeOptions.payload}. */
   readonly remotePayload: Uint8Array
   /**
-   * It builds on the last one. A responder has proof that the other side is there when it has opened its first record,
+   * It builds on the last one, and what the initiator sent early was taken; without it, nothing of that was read. A responder has proof that the other side is there when it has opened its first record,
    * not before: until then it may be a repetition. The initiator therefore has to send one, even if it has nothing to say. @defaultValue false
    */
   readonly resumed?: boolean

@@ -48,6 +48,8 @@ export class HandshakeState {
   readonly #psks: readonly Uint8Array[]
   #mixedPsks = 0
   #index = 0
+  /** Our next message but for its payload. */
+  #begun: Uint8Array[] | NoiseFault | undefined
 
   /** @throws ArgumentError for a pattern that is not known and a key that it needs and that is missing or of another size. */
   constructor(options: HandshakeStateOptions) {
@@ -98,11 +100,31 @@ export class HandshakeState {
   }
 
   /**
+   * Does the work on our next message that its payload is not needed for: it may be done while nobody waits.
+   * @throws NoiseError NOISE_OUT_OF_TURN
+   */
+  beginMessage(): void {
+    if (!this.isOurTurn) throw new NoiseError('NOISE_OUT_OF_TURN', 'the next message is the other side’s')
+    this.#begun ??= this.#writeTokens()
+  }
+
+  /**
    * Our next message with `payload` in it, or the fault of a key that the other side gave.
    * @throws NoiseError NOISE_OUT_OF_TURN, ArgumentError for a message over 65,535 bytes.
    */
   writeMessage(payload: Uint8Array): Uint8Array | NoiseFault {
-    if (!this.isOurTurn) throw new NoiseError('NOISE_OUT_OF_TURN', 'the next message is the other side’s')
+    this.beginMessage()
+    const out = this.#begun as Uint8Array[] | NoiseFault
+    this.#begun = undefined
+    if (typeof out === 'string') return out
+    out.push(this.#symmetric.encryptAndHash(payload))
+    const message = joinBytes(out)
+    if (message.length > MAX_NOISE_MESSAGE_BYTES) throw new ArgumentError('a Noise message has at most 65,535 bytes')
+    this.#index++
+    return message
+  }
+
+  #writeTokens(): Uint8Array[] | NoiseFault {
     const out: Uint8Array[] = []
     for (const token of this.#tokens()) {
       if (token === 'e') {
@@ -117,11 +139,7 @@ export class HandshakeState {
         return this.#fail('key')
       }
     }
-    out.push(this.#symmetric.encryptAndHash(payload))
-    const message = joinBytes(out)
-    if (message.length > MAX_NOISE_MESSAGE_BYTES) throw new ArgumentError('a Noise message has at most 65,535 bytes')
-    this.#index++
-    return message
+    return out
   }
 
   /**
@@ -186,6 +204,7 @@ export class HandshakeState {
   /** Forgets all keys of an unfinished handshake. */
   wipe(): void {
     this.#e = undefined
+    this.#begun = undefined
     this.#forgetForeseen()
     this.#index = this.#pattern.messages.length
     this.#symmetric.wipe()
