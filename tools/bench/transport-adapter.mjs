@@ -69,8 +69,8 @@ function wrap(connection) {
   }
 }
 
-/** `listening` and `dialling` are transport factories; `crypto`: other than the default one. */
-export function transportAdapter(listening, dialling, crypto) {
+/** `listening` and `dialling` are transport factories; `crypto`: other than the default one; `options` for every dial. */
+export function transportAdapter(listening, dialling, crypto, options) {
   return {
     async server(onConnection) {
       const { transport, addresses, identity } = await start(
@@ -82,7 +82,7 @@ export function transportAdapter(listening, dialling, crypto) {
     },
     async client({ address, nodeId }) {
       const { transport } = await start(dialling, undefined, crypto)
-      return { connect: async () => wrap(await transport.dial(address, { expected: nodeId })) }
+      return { connect: async () => wrap(await transport.dial(address, { expected: nodeId, ...options })) }
     },
   }
 }

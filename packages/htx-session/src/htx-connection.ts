@@ -25,6 +25,8 @@ export interface HtxConnectionParts {
   readonly transport: string
   readonly direction: 'dialled' | 'accepted'
   readonly session: HtxSession
+  /** Dialled: handed out as soon as it starts where the session has {@link HtxSession.earlyRemote}. */
+  readonly early: boolean
   readonly link: HtxLink
   readonly clock: Clock
   readonly path: Path
@@ -33,7 +35,10 @@ export interface HtxConnectionParts {
 
 /** Whoever made the connection; told what happens before anybody is attached, and when all is over. */
 export interface HtxConnectionOwner {
-  /** Both sides are proven: the connection may be handed out. Not called when the handshake failed. */
+  /**
+   * Both sides are proven, or a dial is early: the connection may be handed out. Not called when the handshake failed
+   * before.
+   */
   onEstablished(connection: HtxConnection): void
   /** It closed, before or after it was established. `error` says more where there is more to say. */
   onClosed(connection: HtxConnection, reason: CloseReason, error: AivError | undefined): void
@@ -67,6 +72,7 @@ export class HtxConnection implements Connection {
   readonly #clock: Clock
   readonly #owner: HtxConnectionOwner
   #remote: PeerIdentity | undefined
+  #early: boolean
   #handler: ConnectionHandler | undefined
   /** Events that nobody is attached for; bounded, since the link is paused meanwhile. */
   #held: HtxSessionEvent[] = []
@@ -93,6 +99,7 @@ export class HtxConnection implements Connection {
     this.direction = parts.direction
     this.path = parts.path
     this.#session = parts.session
+    this.#early = parts.early
     this.#link = parts.link
     this.#clock = parts.clock
     this.#owner = parts.owner
@@ -118,7 +125,14 @@ export class HtxConnection implements Connection {
       },
       onClosed: () => this.#onLinkClosed(),
     })
+    if (this.#early) this.#remote = this.#session.earlyRemote
+    this.#early = this.#remote !== undefined
+    if (this.#early) this.#owner.onEstablished(this)
     this.#drive()
+  }
+
+  get early(): boolean {
+    return this.#early
   }
 
   /** Who is there. @throws ArgumentError before the handshake has ended; a connection is not handed out before it. */
@@ -232,11 +246,13 @@ export class HtxConnection implements Connection {
       if (this.#handler !== undefined) this.#giveOutPackets(this.#handler)
       const event = this.#session.pollEvent()
       if (event === undefined) return
-      if (event.type === 'established') {
+      if (event.type === 'established' && !this.#early) {
         this.#remote = event.remote
+        this.#early = event.early
         this.#owner.onEstablished(this)
         continue
       }
+      if (event.type === 'established' || event.type === 'confirmed') this.#early = false
       if (event.type === 'closed') {
         this.#closed = true
         this.#owner.onClosed(this, event.reason, event.error)
@@ -270,7 +286,10 @@ export class HtxConnection implements Connection {
         return handler.onLiveness?.(event.state)
       case 'closed':
         return handler.onClosed(event.reason)
+      // of an early connection only
       case 'established':
+      case 'confirmed':
+        return handler.onEstablished?.()
     }
   }
 

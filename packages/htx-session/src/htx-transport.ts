@@ -10,6 +10,8 @@ import {
   type NodeId,
   parseAddress,
   type Path,
+  Priority,
+  type SendOptions,
   sourcePrefixes,
   type Transport,
   type TransportComponents,
@@ -41,6 +43,8 @@ interface HalfOpen extends Arrival {
 
 /** One for all: a stack trace for each would be a tenth of what a flood of handshakes costs. */
 const evicted = new HtxSessionError('ABORTED', 'too many unfinished handshakes', { retryable: true })
+
+const firstFlightPacket: SendOptions = { priority: Priority.Emergency, delivery: 'reliable' }
 
 /** Header, tag, CRC, and the head of one chunk. */
 const FRAME_OVERHEAD = 24 + 16 + 16
@@ -151,11 +155,12 @@ export class HtxTransport implements Transport {
     host: TransportHost,
     address: Address,
     expected: NodeId | undefined,
-    { signal, record }: DialOptions,
+    options: DialOptions,
   ): Promise<HtxConnection> {
     const { dialTimeoutMs } = this.#options
+    const { signal } = options
     // First of all the link begins to be made: everything else is done while it is
-    const connecting = this.#connect(stop.signal, host, address, expected, record?.noiseKey)
+    const connecting = this.#connect(stop.signal, host, address, expected, options)
     const onAbort = (): void => stop.abort(signal?.reason)
     signal?.addEventListener('abort', onAbort, { once: true })
     const timer = this.#components.clock.setTimeout(
@@ -181,17 +186,18 @@ export class HtxTransport implements Transport {
     host: TransportHost,
     address: Address,
     expected: NodeId | undefined,
-    remoteStatic: Uint8Array | undefined,
+    options: DialOptions,
   ): Promise<HtxConnection> {
+    const remoteStatic = options.record?.noiseKey
     if (expected !== undefined && remoteStatic !== undefined) {
       try {
-        return await this.#attempt(signal, host, address, expected, remoteStatic)
+        return await this.#attempt(signal, host, address, expected, remoteStatic, options)
       } catch (error) {
         if (signal.aborted || !(error instanceof DialError) || error.code !== 'HANDSHAKE_FAILED') throw error
         this.#components.log.debug('static key refused, trying without', { transport: this.name })
       }
     }
-    return this.#attempt(signal, host, address, expected, undefined)
+    return this.#attempt(signal, host, address, expected, undefined, options)
   }
 
   async #attempt(
@@ -200,12 +206,16 @@ export class HtxTransport implements Transport {
     address: Address,
     expected: NodeId | undefined,
     remoteStatic: Uint8Array | undefined,
+    { early = false, firstFlight = [] }: DialOptions,
   ): Promise<HtxConnection> {
     const linking = this.#provider.dial(address, signal)
     let session: HtxSession
     try {
       // its keys and its first message are made while the link is: nobody waits for them
-      session = this.#session('initiator', expected, remoteStatic)
+      session = this.#session('initiator', expected, remoteStatic, early || firstFlight.length > 0)
+      if (session.earlyRemote !== undefined) {
+        for (const packet of firstFlight) session.send(this.#components.clock.now(), packet, firstFlightPacket)
+      }
     } catch (error) {
       linking.then(
         (link) => link.destroy(),
@@ -223,7 +233,7 @@ export class HtxTransport implements Transport {
       return await new Promise<HtxConnection>((resolve, reject) => {
         // Making an error costs a stack trace: only while somebody waits for it
         let waiting = true
-        const connection = this.#open(link, 'dialled', session, {
+        const owner: HtxConnectionOwner = {
           onEstablished: (established) => {
             waiting = false
             const node = established.remote.nodeId
@@ -243,7 +253,8 @@ export class HtxTransport implements Transport {
           onDown: () => {
             if (waiting) reject(new DialError('HANDSHAKE_FAILED', 'the link closed', { retryable: true }))
           },
-        })
+        }
+        const connection = this.#open(link, 'dialled', session, owner, early)
         onAbort = () => connection.abort(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
         signal.addEventListener('abort', onAbort, { once: true })
         connection.start()
@@ -320,6 +331,7 @@ export class HtxTransport implements Transport {
     role: 'initiator' | 'responder',
     expected: NodeId | undefined,
     remoteStatic: Uint8Array | undefined,
+    early = false,
   ): HtxSession {
     const { clock, secure } = this.#components
     return new HtxSession(clock.now(), {
@@ -327,6 +339,7 @@ export class HtxTransport implements Transport {
       secure,
       expected,
       remoteStatic,
+      early,
       options: this.#options.session(this.#policy?.heartbeatIntervalMs),
       budget: this.#budget,
       compressor: this.#options.compressor,
@@ -339,6 +352,7 @@ export class HtxTransport implements Transport {
     direction: 'dialled' | 'accepted',
     session: HtxSession,
     owner: HtxConnectionOwner,
+    early = false,
   ): HtxConnection {
     const { clock } = this.#components
     const { options } = session
@@ -355,6 +369,7 @@ export class HtxTransport implements Transport {
       transport: this.name,
       direction,
       session,
+      early,
       link,
       clock,
       path,

@@ -16,7 +16,9 @@ import {
   type Bytes,
   type CloseReason,
   type ConnectionStats,
+  MAX_EARLY_BYTES,
   type Millis,
+  type PeerIdentity,
   type ProtocolCore,
   type SendOptions,
   type SendResult,
@@ -54,6 +56,8 @@ export type { HtxSessionEvent, HtxSessionStart } from './session-events.js'
 const EMPTY = new Uint8Array(0)
 /** How long a resumed session waits for something to say before it shows with an empty frame that it is there. */
 const PROOF_DELAY_MS = 1
+/** How long the first message waits for something that it can carry. */
+const EARLY_DELAY_MS = 1
 
 /**
  * One HTX session over one ordered stream of bytes (docs/wire/htx-session.md): handshake, sealed frames, credit,
@@ -87,6 +91,12 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   /** We owe the other side that frame, and it is sent then at the latest: `Infinity` once that time has come. */
   #owesProof = false
   #proofDueAt: Millis = Infinity
+  /** Our first message waits for something that it can carry, and goes then at the latest. */
+  #holdsOffer = false
+  #offerDueAt: Millis = Infinity
+  /** Chunks that went with it, until they are known to be read: else they go again. */
+  #early: Uint8Array | undefined
+  #earlyMessageBytes = 0
 
   #sealer: RecordSealer | undefined
   #opener: RecordOpener | undefined
@@ -172,7 +182,13 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       remoteStatic,
       capabilities: this.#capabilities,
     })
-    this.#pumpHandshake(this.#handshake)
+    this.#holdsOffer = start.early === true && this.#handshake.resumes !== undefined
+    if (!this.#holdsOffer) this.#pumpHandshake(this.#handshake)
+  }
+
+  /** Whom an initiator with `early` may send to before the handshake has ended: the only one that can read it. */
+  get earlyRemote(): PeerIdentity | undefined {
+    return this.#holdsOffer ? this.#handshake?.resumes : undefined
   }
 
   get options(): VerifiedHtxSessionOptions {
@@ -222,14 +238,13 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   handleTimeout(now: Millis): void {
     this.#now = now
     if (this.#state === 'closed') return
-    if (this.#state === 'handshaking') {
-      if (now < this.#handshakeDeadline()) return
+    if (now >= this.#closeDeadline) return this.#closeNow()
+    if (now >= this.#handshakeDeadline())
       return this.#fail(
         new HtxSessionError('HANDSHAKE_TIMEOUT', 'no handshake in time', { retryable: true }),
         'timeout',
       )
-    }
-    if (now >= this.#closeDeadline) return this.#closeNow()
+    if (this.#state === 'handshaking') return
     if (now >= this.#keepAlive.idleAt())
       return this.#fail(new HtxSessionError('IDLE_TIMEOUT', 'not a byte in time', { retryable: true }), 'timeout')
     if (now >= this.#proofDueAt) this.#proofDueAt = Infinity
@@ -294,14 +309,19 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     if (this.#isClosed() || this.#closeDeadline !== Infinity) return
     this.#closeCode = code
     this.#closeText = reason
-    if (this.#state === 'handshaking') {
+    if (this.#state === 'handshaking' && !this.#mayHaveSent()) {
       if (this.#sealer !== undefined) this.#sealClose(code, reason, this.#ready)
-      else this.#ready.push(this.#plainFrame(FrameType.Close, encodeClose(code, reason)))
+      else this.#pushPlainClose(code, reason)
       this.#finish({ by: 'local', code: 'CLOSED', retryable: true })
       return
     }
-    this.#state = 'closing'
+    if (this.#state === 'open') this.#state = 'closing'
     this.#closeDeadline = now + this.#start.options.closeDrainMs
+  }
+
+  /** Somebody was told during the handshake that he may send, and did. */
+  #mayHaveSent(): boolean {
+    return this.#early !== undefined || (this.#holdsOffer && this.#queues.messages > 0)
   }
 
   /** Ends the session at once and without a CLOSE, so that the other side takes it for a broken connection. */
@@ -363,8 +383,10 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   nextTimeout(): Millis | undefined {
     if (this.#state === 'closed') return undefined
-    if (this.#state === 'handshaking') return this.#handshakeDeadline()
+    if (this.#state === 'handshaking')
+      return Math.min(this.#handshakeDeadline(), this.#offerDueAt, this.#closeDeadline)
     return Math.min(
+      this.#handshakeDeadline(),
       this.#proofDueAt,
       this.#keepAlive.nextAt(this.#rate.smoothedRttMs),
       this.#acks.dueAt,
@@ -394,6 +416,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   /** Everything that this turn wants to say, after the handshake. */
   #sealAll(now: Millis, out: Uint8Array[]): void {
+    if (this.#early !== undefined) this.#sealEarly(this.#early, out)
     if (this.#pong !== undefined) {
       this.#seal(FrameType.Pong, this.#pong, PING_BYTES, out)
       this.#pong = undefined
@@ -415,6 +438,18 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       this.#sealClose(this.#closeCode, this.#closeText, out)
       if (this.#remoteClose !== undefined) this.#finishOrderly()
     }
+  }
+
+  /** What went out early and was not read, before everything that was sent since. */
+  #sealEarly(early: Uint8Array, out: Uint8Array[]): void {
+    this.#early = undefined
+    this.#seal(FrameType.Data, early, early.length, out)
+    this.#onEarlySent()
+  }
+
+  #onEarlySent(): void {
+    this.#rate.onSent(this.#now, this.#earlyMessageBytes)
+    this.#keepAlive.unacknowledged(this.#now)
   }
 
   #sealMessages(now: Millis, out: Uint8Array[]): void {
@@ -494,6 +529,10 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     const payload = encodeClose(code, reason)
     this.#seal(FrameType.Close, payload, payload.length, out)
     this.#closeSent = true
+  }
+
+  #pushPlainClose(code: number, reason: string): void {
+    this.#ready.push(this.#plainFrame(FrameType.Close, encodeClose(code, reason)))
   }
 
   #plainFrame(type: FrameType, payload: Uint8Array): Uint8Array {
@@ -581,6 +620,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
         throw new HtxSessionError('PLAINTEXT_FRAME', 'an unsealed HANDSHAKE frame behind the handshake')
       handshake.handleMessage(payload)
       this.#pumpHandshake(handshake)
+      if (handshake.early !== undefined) this.#lookAtOutcome(handshake)
       return
     }
     const close = decodeClose(payload)
@@ -616,14 +656,31 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   }
 
   #pollHandshake(now: Millis): void {
-    if (!this.#started) this.#startedAt = now
-    this.#started = true
+    if (!this.#started) {
+      this.#started = true
+      this.#startedAt = now
+      if (this.#holdsOffer) this.#offerDueAt = now + EARLY_DELAY_MS
+    }
+    if (this.#holdsOffer && (this.#queues.messages > 0 || now >= this.#offerDueAt)) this.#sendOffer(now)
     if (this.#ready.length === 0) this.#concludeHandshake()
     else this.#handshakeSentAt ??= now
   }
 
+  #sendOffer(now: Millis): void {
+    this.#holdsOffer = false
+    this.#offerDueAt = Infinity
+    const plan = this.#scheduler.fill(now, MAX_EARLY_BYTES, MAX_EARLY_BYTES)
+    if (plan !== undefined) {
+      this.#early = new Uint8Array(joinBytes(plan.pieces))
+      this.#earlyMessageBytes = plan.messageBytes
+      this.#scheduler.release()
+    }
+    const message = this.#handshake?.pollMessage(this.#early)
+    if (message !== undefined) this.#ready.push(this.#plainFrame(FrameType.Handshake, message))
+  }
+
   #establish(established: EstablishedHandshake): void {
-    const { session, remoteCapabilities, fault } = established
+    const { session, remoteCapabilities, early, fault } = established
     const { options, role, crc32 } = this.#start
     this.#handshake = undefined
     this.#sealer = new AeadRecordSealer(session.sending, crc32)
@@ -638,27 +695,38 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     if (session.resumed !== true) return this.#open(established)
     if (role === 'responder') {
       this.#unproven = established
-      return
+      if (early === undefined) return
+      this.#open(established)
+      return readChunks(early, this.#assembler)
     }
+    // it was read with message 1
+    if (this.#early !== undefined) this.#onEarlySent()
+    this.#early = undefined
     this.#owesProof = true
     this.#proofDueAt = this.#now + PROOF_DELAY_MS
     this.#open(established)
   }
 
   #open({ session, pattern, suite, remoteCapabilities }: EstablishedHandshake): void {
-    this.#unproven = undefined
-    this.#state = 'open'
+    this.#state = this.#closeDeadline === Infinity ? 'open' : 'closing'
     this.#compression.allowed = this.#start.options.compression && remoteCapabilities.lz4
     if (this.#compression.allowed) this.#maxPlainBytes = Math.min(this.#maxPlainBytes, MAX_COMPRESSED_PLAIN_BYTES)
     if (this.#handshakeSentAt !== undefined) this.#rate.onRoundTrip(this.#now, this.#now - this.#handshakeSentAt)
     const { remote, remoteStatic, resumed = false } = session
-    this.#events.push({ type: 'established', remote, remoteStatic, pattern, suite, remoteCapabilities, resumed })
+    const early = this.#unproven !== undefined
+    this.#events.push({ type: 'established', remote, remoteStatic, pattern, suite, remoteCapabilities, resumed, early })
+  }
+
+  #onProof(unproven: EstablishedHandshake): void {
+    this.#unproven = undefined
+    if (this.#state === 'handshaking') this.#open(unproven)
+    else this.#events.push({ type: 'confirmed' })
   }
 
   /** A frame whose tag was right: only now its type means something. */
   #onRecord(type: number, flags: number, wireBytes: number, plain: Bytes): void {
     this.#unconfirmed = false
-    if (this.#unproven !== undefined) this.#open(this.#unproven)
+    if (this.#unproven !== undefined) this.#onProof(this.#unproven)
     if (type === FrameType.Data && wireBytes > AEAD_TAG_BYTES) {
       this.#limiter.earn(wireBytes)
       const unpacked = (flags & FrameFlag.Compressed) === 0 ? plain : this.#compression.decompress(joinBytes(plain))
@@ -737,14 +805,15 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   #fail(error: AivError, by: 'protocol' | 'timeout' = 'protocol'): void {
     const retryable = error.retryable || this.#sealer !== undefined
     const code = closeNumber(error.code)
-    if (this.#sealer === undefined) this.#ready.push(this.#plainFrame(FrameType.Close, encodeClose(code, error.code)))
+    if (this.#sealer === undefined) this.#pushPlainClose(code, error.code)
     else if (!this.#closeSent) this.#sealClose(code, error.code, this.#ready)
     this.#finish({ by, code: error.code, retryable }, error)
   }
 
   /** The time for an orderly end is over. */
   #closeNow(): void {
-    if (!this.#closeSent) this.#sealClose(this.#closeCode, this.#closeText, this.#ready)
+    if (this.#sealer === undefined) this.#pushPlainClose(this.#closeCode, this.#closeText)
+    else if (!this.#closeSent) this.#sealClose(this.#closeCode, this.#closeText, this.#ready)
     this.#finishOrderly()
   }
 
@@ -758,6 +827,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#assembler.clear()
     this.#handshake = undefined
     this.#unproven = undefined
+    this.#early = undefined
     this.#sealer = undefined
     this.#opener = undefined
     this.#framePayload = EMPTY
@@ -777,7 +847,9 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     return this.#state === 'open' || this.#state === 'closing'
   }
 
+  /** Also for a listener that was told something early: the other side has to show that it is there. */
   #handshakeDeadline(): Millis {
+    if (this.#state !== 'handshaking' && this.#unproven === undefined) return Infinity
     const { firstFrameTimeoutMs, handshakeTimeoutMs } = this.#start.options
     return this.#startedAt + (this.#heardFrame ? handshakeTimeoutMs : Math.min(firstFrameTimeoutMs, handshakeTimeoutMs))
   }

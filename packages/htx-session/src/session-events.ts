@@ -27,7 +27,11 @@ export type HtxSessionEvent =
       readonly remoteCapabilities: Capabilities
       /** The handshake built on the last one with this node. */
       readonly resumed: boolean
+      /** Responder: the other side sent something early, and `confirmed` will say whether it is still there. */
+      readonly early: boolean
     }
+  /** After an early `established`: the other side's first sealed frame has come. */
+  | { readonly type: 'confirmed' }
   /** A whole message. `bytes` belongs to the receiver and may be a view into a larger buffer. */
   | { readonly type: 'packet'; readonly bytes: Uint8Array }
   /** After a `full`: `lowest` and every priority above it have room again. */
@@ -55,6 +59,11 @@ export interface HtxSessionStart {
   readonly expected: NodeId | undefined
   /** Initiator: the other side's X25519 static key when it is known; XK then, else XX. */
   readonly remoteStatic: Uint8Array | undefined
+  /**
+   * Initiator that builds on the last handshake: the first message waits for what is sent first, a millisecond at most,
+   * and carries it. @defaultValue false
+   */
+  readonly early?: boolean | undefined
   readonly options: VerifiedHtxSessionOptions
   /** Shared by all sessions of a node. */
   readonly budget: ReassemblyBudget

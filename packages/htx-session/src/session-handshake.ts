@@ -4,6 +4,7 @@ import {
   type Handshake,
   type HandshakePattern,
   type NodeId,
+  type PeerIdentity,
   type SecureChannels,
   type SecureSession,
 } from '@aiv/transport-api'
@@ -43,6 +44,8 @@ export interface EstablishedHandshake {
   readonly pattern: HandshakePattern
   readonly suite: CipherSuite
   readonly remoteCapabilities: Capabilities
+  /** Responder: what came early with the first message. */
+  readonly early: Uint8Array | undefined
   readonly fault: HtxSessionError | undefined
 }
 
@@ -78,6 +81,16 @@ export class SessionHandshake {
     return this.#fault ?? this.#established
   }
 
+  /** Initiator that builds on the last handshake: whom with. Then its first message can carry something early. */
+  get resumes(): PeerIdentity | undefined {
+    return this.#noise?.resumes
+  }
+
+  /** Responder: what came early with the first message. */
+  get early(): Uint8Array | undefined {
+    return this.#noise?.early
+  }
+
   /** The payload of a HANDSHAKE frame. What is wrong with it shows in {@link outcome}. */
   handleMessage(payload: Uint8Array): void {
     if (this.outcome !== undefined) return
@@ -93,10 +106,10 @@ export class SessionHandshake {
     this.#noise.handleMessage(message)
   }
 
-  /** The payload of the next HANDSHAKE frame, or `undefined`. */
-  pollMessage(): Uint8Array | undefined {
+  /** The payload of the next HANDSHAKE frame, or `undefined`. `early` is for the first one where there is {@link resumes}. */
+  pollMessage(early?: Uint8Array): Uint8Array | undefined {
     if (this.#fault !== undefined) return undefined
-    const message = this.#noise?.pollMessage()
+    const message = this.#noise?.pollMessage(early)
     if (message === undefined) return undefined
     const head = this.#head
     this.#head = undefined
@@ -160,6 +173,7 @@ export class SessionHandshake {
       pattern: this.#pattern,
       suite: this.#suite,
       remoteCapabilities: theirs ?? ours,
+      early: this.early,
       fault,
     }
   }

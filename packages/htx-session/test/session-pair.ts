@@ -34,6 +34,10 @@ export interface PairOptions {
   readonly startAt?: Millis
   /** Of the same two nodes, that have met in this one. */
   readonly after?: SessionPair
+  /** The initiator's first message waits for what is sent first. */
+  readonly early?: boolean
+  /** The responder was started again since they met: it has the same keys, and an empty memory. */
+  readonly forgetful?: boolean
   /** What the wire makes of the bytes of one poll: the runs that arrive, in order. */
   readonly wire?: (bytes: Uint8Array, from: SideName) => readonly Uint8Array[]
 }
@@ -92,6 +96,7 @@ export class SessionPair {
   constructor(options: PairOptions = {}) {
     const { suite, budget = new ReassemblyBudget(), crypto, startAt = 0 } = options
     this.parties = options.after?.parties ?? [testChannels(1, suite, crypto), testChannels(2, suite, crypto)]
+    if (options.forgetful === true) this.parties = [this.parties[0], testChannels(2, suite, crypto)]
     const [a, b] = this.parties
     this.now = startAt
     this.#delayMs = options.delayMs ?? 0
@@ -105,6 +110,7 @@ export class SessionPair {
         secure: a.secure,
         expected: options.expected ?? b.nodeId,
         remoteStatic: options.pattern === 'XK' ? b.noiseStatic : undefined,
+        early: options.early,
         options: htxSessionOptions({ ...options.options, ...options.initiator }),
       }),
       a.nodeId,
