@@ -121,10 +121,12 @@ class QuichePacketEngine implements PacketEngine {
       connect: (sourceId, local, remote, ticket) => {
         const connection = Constructor.connect(null, sourceId, local, remote, config)
         if (ticket !== undefined) attempt(() => connection.setSession(ticket))
-        return new QuicheSession(connection, 'dialled')
+        return new QuicheSession(connection, 'dialled', limits.idleTimeoutMs)
       },
-      accept: (sourceId, originalId, local, remote) =>
-        new QuicheSession(Constructor.accept(sourceId, originalId ?? null, local, remote, config), 'accepted'),
+      accept: (sourceId, originalId, local, remote) => {
+        const connection = Constructor.accept(sourceId, originalId ?? null, local, remote, config)
+        return new QuicheSession(connection, 'accepted', limits.idleTimeoutMs)
+      },
     }
   }
 }
@@ -137,11 +139,13 @@ const nothing: Transmit = Object.freeze({ length: 0, from: { host: '', port: 0 }
 class QuicheSession implements PacketSession {
   readonly streams: QuicStreams
   readonly #connection: Connection
+  readonly #idleTimeoutMs: number
   readonly #out = { length: 0, from: nothing.from, to: nothing.to }
   #closing: QuicClose | undefined
 
-  constructor(connection: Connection, direction: keyof typeof FIRST_OF_PEER) {
+  constructor(connection: Connection, direction: keyof typeof FIRST_OF_PEER, idleTimeoutMs: number) {
     this.#connection = connection
+    this.#idleTimeoutMs = idleTimeoutMs
     this.streams = new QuicheStreams(connection, FIRST_OF_PEER[direction])
   }
 
@@ -167,6 +171,16 @@ class QuicheSession implements PacketSession {
     this.#out.from = sent[1].from
     this.#out.to = sent[1].to
     return this.#out
+  }
+
+  isAcknowledged(silentMs: number): boolean {
+    // The binding does not say what is on its way. As long as something is, a timer for its loss runs, which is due
+    // before that of the idle timeout, the only other one, unless that is set below some round trips: RFC 9002 section
+    // 6.2, RFC 9000 section 10.1
+    const { peerMaxIdleTimeout } = this.#connection.stats()
+    const idleTimeoutMs = Math.min(this.#idleTimeoutMs, peerMaxIdleTimeout || Infinity)
+    // Rounded down to whole milliseconds
+    return (this.timeoutMs() ?? 0) + 1 >= idleTimeoutMs - silentMs
   }
 
   timeoutMs(): number | undefined {
@@ -301,8 +315,9 @@ class QuicheStreams implements QuicStreams {
   write(stream: number, bytes: Uint8Array, end: boolean): number {
     try {
       return this.#connection.streamSend(stream, bytes, end) ?? 0
-    } catch {
-      return -1
+    } catch (error) {
+      // The other side lets us open it later
+      return messageOf(error) === 'StreamLimit' ? 0 : -1
     }
   }
 
@@ -338,7 +353,7 @@ class QuicheStreams implements QuicStreams {
       }
     } catch (error) {
       // 'StreamReset(code)'; anything else is said of a stream that is over
-      const code = /^StreamReset\((\d+)\)/.exec(error instanceof Error ? error.message : '')?.[1]
+      const code = /^StreamReset\((\d+)\)/.exec(messageOf(error))?.[1]
       if (code !== undefined) {
         out.length = -1
         out.code = Number(code)
@@ -362,7 +377,9 @@ class QuicheStreams implements QuicStreams {
   isDelivered(stream: number): boolean {
     // A stream that is done in both directions is forgotten, and what is forgotten counts as finished; until then a
     // stream of ours that only we write to never does
-    return this.#connection.streamFinished(stream)
+    if ((stream & 2) !== 0) return this.#connection.streamFinished(stream)
+    // Another one counts as finished as soon as it is read to its end, but has room for writing until it is forgotten
+    return !attempt(() => this.#connection.streamCapacity(stream))
   }
 
   sendDatagram(bytes: Uint8Array): boolean {
@@ -387,6 +404,11 @@ const APPLICATION_ERROR = 0x0c
 /** `Shutdown` of the binding: its enumerations exist as types only. */
 const READ = 0
 const WRITE = 1
+
+/** What the binding throws is always an error, but perhaps of another realm, as in tests: `instanceof` would not know it. */
+function messageOf(error: unknown): string {
+  return (error as Error).message
+}
 
 /** True when it worked. What fails here fails because the connection or the stream is over, which shows elsewhere. */
 function attempt(run: () => unknown): boolean {

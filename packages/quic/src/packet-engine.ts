@@ -1,3 +1,4 @@
+import type { Millis } from '@aiv/transport-api'
 import type {
   QuicClose,
   QuicCredentials,
@@ -69,6 +70,11 @@ export interface PacketSession {
   receive(bytes: Uint8Array, path: PacketPath): void
   /** The next datagram, on whichever path has something to send. */
   transmit(into: Uint8Array): Transmit
+  /**
+   * Nothing is on its way. True says so only when {@link transmit} has just had nothing more to send.
+   * @param silentMs - since the last datagram that was received.
+   */
+  isAcknowledged(silentMs: Millis): boolean
   /** Milliseconds until {@link handleTimeout} wants to be called. */
   timeoutMs(): number | undefined
   handleTimeout(): void

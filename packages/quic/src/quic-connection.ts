@@ -306,10 +306,14 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
 
   /** The engine may hold what it was not allowed to send so far: every acknowledgement may allow it. */
   #isUndelivered(): boolean {
-    const { streams } = this.#session
-    if (this.#bidi.size > 0 || !this.#sender.confirm(streams)) return true
+    return this.#hasStreams() || !this.#sender.confirm(this.#session.streams)
+  }
+
+  /** A stream is open, or over here and not yet with the other side. */
+  #hasStreams(): boolean {
+    if (this.#bidi.size > 0) return true
     for (const id of this.#leaving) {
-      if (!streams.isDelivered(id)) return true
+      if (!this.#session.streams.isDelivered(id)) return true
       this.#leaving.delete(id)
     }
     return false
@@ -330,6 +334,7 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
     if (this.#mayReconnect(close)) return void this.#reconnect()
     // What came with the last words is not lost, whether it was asked for or not
     this.#paused = false
+    for (const stream of this.#bidi.values()) stream.resume()
     if (this.#handler !== undefined) this.#readAll()
     this.#finish(this.#closeReason(close))
   }
@@ -625,7 +630,8 @@ export class QuicConnection implements Connection, QuicSessionHandler, PacketRec
       this.#established &&
       this.#sender.isIdle &&
       this.#sender.confirm(this.#session.streams) &&
-      [...this.#bidi.values()].every((stream) => stream.isFlushed)
+      [...this.#bidi.values()].every((stream) => stream.isFlushed) &&
+      (!this.#hasStreams() || this.#session.isAcknowledged())
     if (!flushed && now < closing.until) return
     this.#finish({ by: 'local', code: 'CLOSED', retryable: true })
     this.#session.close(closing.code, closing.reason)

@@ -149,6 +149,8 @@ export interface QuicSession {
   ping(): void
   /** Sends what was written outside of a handler's call. */
   flush(): void
+  /** Sends what was written. True when all of it has been acknowledged, on streams that have not ended too. */
+  isAcknowledged(): boolean
   stats(): QuicSessionStats
   /** Moves a dialled session to a fresh socket: probes, validates, moves. Resolves when it has moved. */
   migrate(): Promise<void>
@@ -181,7 +183,7 @@ export interface QuicStreams {
   reset(stream: number, code: number): void
   /** Asks the other side to end its direction. */
   stopReading(stream: number, code: number): void
-  /** True when all that was written, end included, has been acknowledged. */
+  /** True when all that was written, end included, has been acknowledged, and the other side's direction is over. */
   isDelivered(stream: number): boolean
   /** False: not now. */
   sendDatagram(bytes: Uint8Array): boolean

@@ -175,6 +175,12 @@ export class UdpSession implements QuicSession {
     if (!this.#running && !this.#gone && !this.#greeting) this.#transmit()
   }
 
+  isAcknowledged(): boolean {
+    const { clock } = this.#host.settings
+    // What was lost is not on its way before it is sent again
+    return this.#transmit() && this.#engine.isAcknowledged(clock.now() - this.lastHeardAt)
+  }
+
   close(code: number, reason: string): void {
     if (this.#gone || this.#state === 'closed') return
     // Without the listener's part of the handshake the dialler could not read why
@@ -350,8 +356,8 @@ export class UdpSession implements QuicSession {
     }
   }
 
-  /** Everything that the engine has to say now, as far as the kernel takes it. */
-  #transmit(): void {
+  /** Everything that the engine has to say now, as far as the kernel takes it. True: that was all. */
+  #transmit(): boolean {
     this.#unanswered = 0
     this.#answerAt = Infinity
     let left = BURST
@@ -367,8 +373,10 @@ export class UdpSession implements QuicSession {
       socket = this.#socket
     }
     socket.rewind()
-    if (left < 0 || slot === undefined) this.#wake()
+    const hasMore = left < 0 || slot === undefined
+    if (hasMore) this.#wake()
     this.#arm()
+    return !hasMore
   }
 
   /** A timer that is due too early is left alone: it looks again when it runs. Deadlines move later all the time. */

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { TestClock } from '@aiv/testkit'
 import { type PeerIdentity, Priority } from '@aiv/transport-api'
 import { BufferPool } from '../src/buffer-pool.js'
 import { EarlyRegister } from '../src/early-data.js'
@@ -74,6 +75,7 @@ class CountingSession {
   peerCertificates = (): readonly Uint8Array[] => [Uint8Array.of(1)]
   ticket = (): undefined => undefined
   flush = (): void => undefined
+  isAcknowledged = (): boolean => this.delivered
   ping = (): void => undefined
   stats = (): QuicSessionStats => ({ rttMs: 1, ...none })
   migrate = (): Promise<void> => Promise.resolve()
@@ -83,8 +85,8 @@ class CountingSession {
 const none = { lostPackets: 0, sentPackets: 0, sentBytes: 0, receivedBytes: 0, deliveryBytesPerSecond: undefined }
 
 /** Over `session`, established, with a handler. */
-async function connectionOver(session: CountingSession): Promise<QuicConnection> {
-  const { components } = await testNode()
+async function connectionOver(session: CountingSession, clock?: TestClock): Promise<QuicConnection> {
+  const { components } = await testNode(clock)
   const connection = new QuicConnection({
     shared: {
       transport: 'quic',
@@ -155,6 +157,20 @@ test('a connection that is closed within a turn says so in it', async () => {
   const connection = await connectionOver(new CountingSession())
   connection.abort(new Error('no more'))
   expect(connection.onProgress()).toBe(true)
+})
+
+test('a close waits for the bytes of a stream, for two seconds at most', async () => {
+  const clock = new TestClock()
+  const connection = await connectionOver(new CountingSession(), clock)
+  connection.openStream({ priority: Priority.Normal }).write(new Uint8Array(10))
+  const down = connection.close()
+  const state = (): Promise<string> =>
+    Promise.race([down.then(() => 'down'), new Promise(setImmediate).then(() => 'up')])
+  expect(await state()).toBe('up')
+  clock.skip(1_000)
+  expect(await state()).toBe('up')
+  clock.skip(1_000)
+  expect(await state()).toBe('down')
 })
 
 describe('a dial where the system opens no path', () => {
