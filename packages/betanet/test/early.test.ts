@@ -24,7 +24,11 @@ async function up(node: TestNode, port: number | undefined): Promise<Running> {
 const portOf = ({ host }: Running): number => parseAddress(host.addresses[0] ?? '').port as number
 
 /** Two nodes that met: the second may be dialled early. */
-async function acquainted(): Promise<{ a: Running; b: Running; dial: (options?: Partial<DialOptions>) => Promise<Keeper> }> {
+async function acquainted(): Promise<{
+  a: Running
+  b: Running
+  dial: (options?: Partial<DialOptions>) => Promise<Keeper>
+}> {
   const [a, b] = [await up(await testNode(), undefined), await up(await testNode(), 0)]
   const port = portOf(b)
   const expected = b.node.components.identity.nodeId

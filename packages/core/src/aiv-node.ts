@@ -17,7 +17,7 @@ import {
 import type { ChannelHost } from './channel-host.js'
 import type { ConnectionInfo } from './connection-info.js'
 import { ConnectionPool } from './connection-pool.js'
-import { Dialler } from './dialler.js'
+import { Dialler, type PeerDialOptions } from './dialler.js'
 import { NodeError } from './errors.js'
 import { Inbox } from './inbox.js'
 import type { Message } from './message.js'
@@ -172,7 +172,7 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
       },
       hasRoom: (envelope) => this.#inbox.hasRoom(envelope),
       deliver: (peer, transport, envelope, payload) => this.#inbox.deliver(peer, transport, envelope, payload),
-      dial: (peer, avoided, signal) => this.#dial(peer, avoided, signal),
+      dial: (peer, options) => this.#dial(peer, options),
       adoptDialled: (connection) => this.#adoptDialled(connection),
       onLinkClosed: (link) => {
         if (link.inbound !== undefined) this.#inbound.close(clock.now(), link.inbound)
@@ -329,8 +329,9 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
     const peer = await this.#resolve(to, options.signal)
     const channel = this.#channel(peer)
     const open = channel.links.find(({ suspectSince }) => suspectSince === undefined)
-    if (open !== undefined) return open.info
-    return (await abortable(channel.connect(), options.signal)).info
+    if (open === undefined) return (await abortable(channel.connect(), options.signal)).info
+    await abortable(open.confirmed(), options.signal)
+    return open.info
   }
 
   /** Closes a transport with its listener and its connections; messages go over the others. False: there is none. */
@@ -417,7 +418,7 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
     if (isNodeId(to)) return to
     const named = this.addAddress(to)
     if (named !== undefined) return named
-    const connection = await this.#dialler.dialAddress(to, undefined, undefined, signal)
+    const connection = await this.#dialler.dialAddress(to, { signal })
     const peer = connection.remote.nodeId
     this.#book.addAddress(this.#clock.now(), peer, formatAddress({ ...parseAddress(to), nodeId: peer }))
     this.#adoptDialled(connection)
@@ -479,11 +480,11 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
     return this.#adopt(connection)
   }
 
-  async #dial(peer: NodeId, avoided: ReadonlySet<string>, signal: AbortSignal): Promise<Connection> {
+  async #dial(peer: NodeId, options: PeerDialOptions): Promise<Connection> {
     if (this.#closing !== undefined) throw new NodeError('NODE_CLOSED', 'the node is closed')
     if (!this.#allowed(peer)) throw new NodeError('PEER_DENIED', `${peer} is not allowed here`)
     this.#pool.makeRoom()
-    return this.#dialler.dialPeer(peer, avoided, signal)
+    return this.#dialler.dialPeer(peer, options)
   }
 
   #hello(link: PeerLink, own: Pick<Hello, 'epoch' | 'firstCounters' | 'heard'>): Hello {

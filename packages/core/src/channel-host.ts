@@ -1,5 +1,6 @@
 import type { Compressor, Clock, Connection, NodeId, Random } from '@aiv/transport-api'
 import type { Hello, InboundDelivery, LinkEnvelope, OutboundDeliveryOptions } from '@aiv/routing'
+import type { PeerDialOptions } from './dialler.js'
 import type { NodeMetrics } from './metrics.js'
 import type { NodeEventDetails, NodeEventType } from './node-events.js'
 import type { NodeSettings } from './options.js'
@@ -32,8 +33,8 @@ export interface ChannelHost {
   hasRoom(envelope: LinkEnvelope): boolean
   /** To the application; a promise where its handler is not done yet. Never throws, never rejects. */
   deliver(peer: NodeId, transport: string, envelope: LinkEnvelope, payload: Uint8Array): Promise<void> | undefined
-  /** Rejects with a NodeError or DialFailures. `avoided`: transports that are tried last. */
-  dial(peer: NodeId, avoided: ReadonlySet<string>, signal: AbortSignal): Promise<Connection>
+  /** Rejects with a NodeError or DialFailures. */
+  dial(peer: NodeId, options: PeerDialOptions): Promise<Connection>
   adoptDialled(connection: Connection): PeerLink
   onLinkClosed(link: PeerLink): void
   onChannelIdle(channel: PeerChannel): void

@@ -19,6 +19,22 @@ export interface DiallerParts {
   readonly settings: NodeSettings
 }
 
+/** How a peer is dialled. */
+export interface PeerDialOptions {
+  /** Transports that are tried last: one of their connections just failed. */
+  readonly avoided: ReadonlySet<string>
+  /** There is something to say at once: it goes with the handshake where that is safe. */
+  readonly early: boolean
+  readonly signal: AbortSignal
+}
+
+interface AddressDialOptions {
+  readonly expected?: NodeId
+  readonly record?: PeerRecord | undefined
+  readonly early?: boolean
+  readonly signal: AbortSignal | undefined
+}
+
 /** Reaches a peer by its addresses, whatever transports they are for. */
 export class Dialler {
   readonly #parts: DiallerParts
@@ -29,10 +45,10 @@ export class Dialler {
 
   /**
    * Tries the addresses that are known of a peer: by transport in the order of preference, those that worked before
-   * first, `avoided` transports last (one of their connections just failed).
+   * first, `avoided` transports last.
    * @returns rejects with NodeError PEER_UNKNOWN, DialFailures, or the signal's reason.
    */
-  async dialPeer(peer: NodeId, avoided: ReadonlySet<string>, signal: AbortSignal): Promise<Connection> {
+  async dialPeer(peer: NodeId, { avoided, early, signal }: PeerDialOptions): Promise<Connection> {
     const { book, clock, settings } = this.#parts
     const entry = book.get(peer)
     const candidates = this.#ranked(peer, avoided)
@@ -45,20 +61,18 @@ export class Dialler {
     const { connection, address } = await staggeredDial(
       candidates.map((address): DialCandidate => ({
         address,
-        dial: (race) => this.dialAddress(address, peer, entry?.record, race),
+        dial: (race) => this.dialAddress(address, { expected: peer, record: entry?.record, early, signal: race }),
       })),
       { clock, staggerMs: settings.staggerMs, maxParallel: settings.maxParallelDials, signal },
     )
-    book.worked(clock.now(), peer, address)
+    if (connection.early !== true) book.worked(clock.now(), peer, address)
     return connection
   }
 
   /** One address, within the time that one attempt has. `expected` undefined: whoever answers. */
   async dialAddress(
     address: string,
-    expected: NodeId | undefined,
-    record: PeerRecord | undefined,
-    signal: AbortSignal | undefined,
+    { expected, record, early = false, signal }: AddressDialOptions,
   ): Promise<Connection> {
     const { transports, clock, settings } = this.#parts
     const limit = new AbortController()
@@ -72,13 +86,18 @@ export class Dialler {
       return await transports.dial(address, {
         expected,
         signal: limit.signal,
-        firstFlight,
+        ...(early && this.#canBeEarly(address) ? { early } : { firstFlight }),
         ...(record === undefined ? {} : { record }),
       })
     } finally {
       timeout.clear()
       signal?.removeEventListener('abort', onAbort)
     }
+  }
+
+  /** Where what is sent cannot be replayed, and somebody is there when the dial resolves. */
+  #canBeEarly(address: string): boolean {
+    return this.#parts.transports.forScheme(parseAddress(address).scheme)?.profile.earlyDials === 'once'
   }
 
   #ranked(peer: NodeId, avoided: ReadonlySet<string>): string[] {

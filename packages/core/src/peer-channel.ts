@@ -512,24 +512,31 @@ export class PeerChannel implements PeerLinkOwner {
   #ensureConnected(): void {
     if (this.#closed || this.#dialing !== undefined || this.#bestLink() !== undefined) return
     if (this.#host.clock.now() < this.#dialAgainAt && this.#dialAgainAt !== Infinity) return
-    this.connect().catch(() => undefined) // what it means for messages has been seen to in #onDialFailed
+    this.#round(true).catch(() => undefined) // what it means for messages has been seen to in #onDialFailed
   }
 
-  /** One round over all addresses; several callers share it. Rejects with a NodeError. */
-  connect(): Promise<PeerLink> {
-    return (this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined)))
+  /** A connection whose handshake is confirmed. Rejects with a NodeError. */
+  async connect(): Promise<PeerLink> {
+    const link = await this.#round(false)
+    await link.confirmed()
+    return link
+  }
+
+  /** One round over all addresses; several callers share it. `early`: there is something to say at once. */
+  #round(early: boolean): Promise<PeerLink> {
+    return (this.#connecting ??= this.#connect(early).finally(() => (this.#connecting = undefined)))
   }
 
   #connecting: Promise<PeerLink> | undefined
 
-  async #connect(): Promise<PeerLink> {
+  async #connect(early: boolean): Promise<PeerLink> {
     const dialing = new AbortController()
     this.#dialing = dialing
     this.#dialAgainAt = Infinity
     try {
       const failing = this.#links.filter(({ suspectSince }) => suspectSince !== undefined)
       const avoided = new Set(failing.map((link) => link.connection.transport))
-      const connection = await this.#host.dial(this.id, avoided, dialing.signal)
+      const connection = await this.#host.dial(this.id, { avoided, early, signal: dialing.signal })
       this.#dialing = undefined
       if (this.#closed) {
         connection.abort(new NodeError('NODE_CLOSED', 'the node closed'))

@@ -23,6 +23,7 @@ import {
 } from '@aiv/transport-api'
 import type { Inbound } from './channel-host.js'
 import type { ConnectionInfo } from './connection-info.js'
+import { NodeError } from './errors.js'
 
 /** What a link tells the channel that it belongs to. */
 export interface PeerLinkOwner {
@@ -71,6 +72,9 @@ export class PeerLink implements ConnectionHandler {
   #full = 0
   /** Came as early data, and may be a replay: read when the handshake is confirmed. */
   #earlyHello: Uint8Array | undefined
+  /** Those who wait for a connection that is early to be confirmed. */
+  #waiting: { readonly resolve: () => void; readonly reject: (error: NodeError) => void }[] = []
+  #reason: CloseReason | undefined
   #helloSentAt = -Infinity
   #measuredAt = -Infinity
   #travelMs = 0
@@ -168,7 +172,15 @@ export class PeerLink implements ConnectionHandler {
     else if (bytes[0] === PacketKind.Ping) this.#onPacket(bytes)
   }
 
+  /** Resolves when the handshake is confirmed, as most are from the start. Rejects with NodeError PEER_UNREACHABLE. */
+  confirmed(): Promise<void> {
+    if (this.#reason !== undefined) return Promise.reject(endedBefore(this.#reason))
+    if (this.connection.early !== true) return Promise.resolve()
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+  }
+
   onEstablished(): void {
+    for (const { resolve } of this.#waiting.splice(0)) resolve()
     const hello = this.#earlyHello
     this.#earlyHello = undefined
     if (hello !== undefined && !this.closed) this.#onPacket(hello)
@@ -236,10 +248,16 @@ export class PeerLink implements ConnectionHandler {
 
   onClosed(reason: CloseReason): void {
     this.closed = true
+    this.#reason = reason
+    for (const { reject } of this.#waiting.splice(0)) reject(endedBefore(reason))
     this.#owner.onClosed(this, reason)
   }
 
   #malformed(what: string): void {
     this.connection.abort(new PacketError('PACKET_MALFORMED', `not a ${what}`))
   }
+}
+
+function endedBefore({ code, retryable }: CloseReason): NodeError {
+  return new NodeError('PEER_UNREACHABLE', `the connection ended with ${code}`, { retryable })
 }

@@ -22,8 +22,13 @@ import { identity, nodeIn, ways } from './world-nodes.js'
 class HandTransport {
   readonly dials: DialOptions[] = []
   host: TransportHost | undefined
+  /** What the next dial gives; nobody is there without it. */
+  answer: HandConnection | undefined
 
-  constructor(readonly name: string) {}
+  constructor(
+    readonly name: string,
+    readonly earlyDials?: 'once' | 'repeatable',
+  ) {}
 
   get transport(): Transport {
     return {
@@ -34,12 +39,14 @@ class HandTransport {
         largestPacketBytes: 65_536,
         datagrams: false,
         streams: false,
+        ...(this.earlyDials === undefined ? {} : { earlyDials: this.earlyDials }),
         energy: { idleMilliwatts: 0, microjoulesPerByte: 0, millijoulesPerDial: 0 },
       },
       start: async (host) => void (this.host = host),
       dial: async (_address, options) => {
         this.dials.push(options)
-        throw new DialError('DIAL_REFUSED', 'nobody there')
+        if (this.answer === undefined) throw new DialError('DIAL_REFUSED', 'nobody there')
+        return this.answer
       },
       apply: () => undefined,
       networkChanged: () => undefined,
@@ -57,7 +64,6 @@ class HandTransport {
 }
 
 class HandConnection implements Connection {
-  readonly direction = 'accepted'
   readonly path = {
     hops: 1,
     maxPacketBytes: 65_536,
@@ -74,6 +80,7 @@ class HandConnection implements Connection {
     readonly transport: string,
     readonly remote: PeerIdentity,
     public early: boolean,
+    readonly direction: 'dialled' | 'accepted' = 'accepted',
   ) {}
 
   attach(handler: ConnectionHandler): void {
@@ -133,10 +140,10 @@ function hello(firstNormal = 0): Uint8Array {
   return helloPacket('0102030405060708', [0, 0, firstNormal, 0])
 }
 
-async function setup() {
+async function setup(earlyDials?: 'once' | 'repeatable') {
   const world = new World({ seed: 'early' })
   const peer = identity(world, 'peer')
-  const first = new HandTransport('first')
+  const first = new HandTransport('first', earlyDials)
   const second = new HandTransport('second')
   const node = await nodeIn(world, ways(world), 'node', {
     transports: [() => first.transport, () => second.transport],
@@ -246,4 +253,56 @@ test('a dial offers a first flight that says nothing: a ping, for whoever has 0-
   const { firstFlight = [], early } = first.dials[0] as DialOptions
   expect(firstFlight.map((packet) => decodePing(packet)?.type)).toEqual(['ping'])
   expect(early).toBeUndefined()
+})
+
+describe('a dial where nothing that is sent can be replayed', () => {
+  /** A node with something to say to a peer that it dials, whose connection is not confirmed yet. */
+  async function dialling(earlyDials: 'once' | 'repeatable') {
+    const all = await setup(earlyDials)
+    const { world, node, first, peer } = all
+    first.answer = new HandConnection('first', peer, true, 'dialled')
+    const sent = node.send(`first://${peer.nodeId}@host:1`, 'text').catch(() => undefined)
+    await world.advance(1)
+    return { ...all, connection: first.answer, sent, dial: first.dials[0] as DialOptions }
+  }
+
+  test('is early, and what waits goes with it', async () => {
+    const { connection, dial } = await dialling('once')
+    expect([dial.early, dial.firstFlight]).toEqual([true, undefined])
+    expect(connection.kinds()).toEqual([PacketKind.Hello, PacketKind.Link])
+  })
+
+  test('is not early where packets can be', async () => {
+    const { dial } = await dialling('repeatable')
+    expect([dial.early, dial.firstFlight?.length]).toEqual([undefined, 1])
+  })
+
+  test('is not early without anything to say', async () => {
+    const { world, node, first, peer } = await setup('once')
+    first.answer = new HandConnection('first', peer, false, 'dialled')
+    await world.settled(node.connect(`first://${peer.nodeId}@host:1`))
+    expect([first.dials[0]?.early, first.dials[0]?.firstFlight?.length]).toEqual([undefined, 1])
+  })
+
+  test('is a connection for connect() only when it is confirmed', async () => {
+    const { world, node, peer, connection } = await dialling('once')
+    let connected = false
+    const connecting = node.connect(peer.nodeId).then(() => (connected = true))
+    await world.advance(100)
+    expect(connected).toBe(false)
+    connection.establish()
+    await world.settled(connecting)
+    expect(connected).toBe(true)
+  })
+
+  test('that ends before it is confirmed is none, and the message goes with the next', async () => {
+    const { world, node, first, peer, connection } = await dialling('once')
+    const connecting = node.connect(peer.nodeId).catch((error: unknown) => error)
+    await world.advance(1)
+    first.answer = new HandConnection('first', peer, true, 'dialled')
+    connection.abort()
+    expect(await world.settled(connecting)).toMatchObject({ code: 'PEER_UNREACHABLE', retryable: true })
+    await world.advance(10_000)
+    expect(first.answer.kinds()).toEqual([PacketKind.Hello, PacketKind.Link])
+  })
 })

@@ -107,7 +107,12 @@ export class KeepAlive {
 
   /** When something is to be done here next. */
   nextAt(smoothedRttMs: number | undefined): Millis {
-    return Math.min(this.idleAt(), this.#pingAt(), this.#suspect ? Infinity : this.#suspectAt(smoothedRttMs))
+    return Math.min(this.idleAt(), this.#pingAt(), this.suspectAt(smoothedRttMs))
+  }
+
+  /** When {@link checkSuspect} turns true, should nothing come until then. */
+  suspectAt(smoothedRttMs: number | undefined): Millis {
+    return this.#suspect ? Infinity : this.#suspectAt(smoothedRttMs)
   }
 
   #pingAt(): Millis {

@@ -71,6 +71,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   /** When there was a link: the session may have been made while it was dialled. */
   #startedAt: Millis
   #started = false
+  /** How long making the link took: until there is a better one, a guess at the round trip. */
+  #linkMs = 0
   readonly #decoder: FrameDecoder
   /** A packet is only its bytes here and a tag that was sent its number: thousands may wait, and most are these. */
   readonly #events = new Fifo<HtxSessionEvent | Uint8Array | number>()
@@ -244,18 +246,21 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
         new HtxSessionError('HANDSHAKE_TIMEOUT', 'no handshake in time', { retryable: true }),
         'timeout',
       )
-    if (this.#state === 'handshaking') return
+    if (this.#state === 'handshaking') return this.#checkSuspect(now, this.#linkMs)
     if (now >= this.#keepAlive.idleAt())
       return this.#fail(new HtxSessionError('IDLE_TIMEOUT', 'not a byte in time', { retryable: true }), 'timeout')
     if (now >= this.#proofDueAt) this.#proofDueAt = Infinity
     this.#acks.onTimeout(now)
     this.#keepAlive.onTimeout(now)
-    if (this.#keepAlive.checkSuspect(now, this.#rate.smoothedRttMs))
-      this.#events.push({ type: 'liveness', state: 'suspect' })
+    this.#checkSuspect(now, this.#rate.smoothedRttMs)
     if (now >= this.#queues.nextExpiryAt()) this.#queues.dropExpired(now)
     this.#checkLimiter(now)
     if (!this.#paused && now >= this.#assembler.nextCheckAt() && this.#assembler.checkProgress(now))
       this.#fail(new HtxSessionError('PROGRESS_TIMEOUT', 'an unfinished message hardly moves', { retryable: true }))
+  }
+
+  #checkSuspect(now: Millis, rttMs: number | undefined): void {
+    if (this.#keepAlive.checkSuspect(now, rttMs)) this.#events.push({ type: 'liveness', state: 'suspect' })
   }
 
   // ---- commands
@@ -384,7 +389,12 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   nextTimeout(): Millis | undefined {
     if (this.#state === 'closed') return undefined
     if (this.#state === 'handshaking')
-      return Math.min(this.#handshakeDeadline(), this.#offerDueAt, this.#closeDeadline)
+      return Math.min(
+        this.#handshakeDeadline(),
+        this.#offerDueAt,
+        this.#closeDeadline,
+        this.#keepAlive.suspectAt(this.#linkMs),
+      )
     return Math.min(
       this.#handshakeDeadline(),
       this.#proofDueAt,
@@ -444,12 +454,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   #sealEarly(early: Uint8Array, out: Uint8Array[]): void {
     this.#early = undefined
     this.#seal(FrameType.Data, early, early.length, out)
-    this.#onEarlySent()
-  }
-
-  #onEarlySent(): void {
     this.#rate.onSent(this.#now, this.#earlyMessageBytes)
-    this.#keepAlive.unacknowledged(this.#now)
   }
 
   #sealMessages(now: Millis, out: Uint8Array[]): void {
@@ -658,6 +663,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   #pollHandshake(now: Millis): void {
     if (!this.#started) {
       this.#started = true
+      this.#linkMs = now - this.#startedAt
       this.#startedAt = now
       if (this.#holdsOffer) this.#offerDueAt = now + EARLY_DELAY_MS
     }
@@ -674,6 +680,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       this.#early = new Uint8Array(joinBytes(plan.pieces))
       this.#earlyMessageBytes = plan.messageBytes
       this.#scheduler.release()
+      this.#keepAlive.unacknowledged(now)
     }
     const message = this.#handshake?.pollMessage(this.#early)
     if (message !== undefined) this.#ready.push(this.#plainFrame(FrameType.Handshake, message))
@@ -700,7 +707,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       return readChunks(early, this.#assembler)
     }
     // it was read with message 1
-    if (this.#early !== undefined) this.#onEarlySent()
+    if (this.#early !== undefined) this.#rate.onSent(this.#now, this.#earlyMessageBytes)
     this.#early = undefined
     this.#owesProof = true
     this.#proofDueAt = this.#now + PROOF_DELAY_MS

@@ -191,6 +191,41 @@ describe('closing a session that was early', () => {
   })
 })
 
+describe('a listener that takes connections and does not answer', () => {
+  test('is suspected as one that fell silent, by the time that making the link took', () => {
+    for (const [linkMs, patienceMs] of [
+      [0, 200],
+      [100, 300],
+      [5_000, 2_000],
+    ] as const) {
+      const pair = again({ wire: () => [] })
+      pair.now += linkMs
+      pair.send(pair.initiator, filled(100))
+      pair.advance(patienceMs - 1)
+      expect(pair.initiator.eventsOf('liveness')).toEqual([])
+      pair.advance(1)
+      expect(pair.initiator.eventsOf('liveness')).toMatchObject([{ state: 'suspect' }])
+      pair.advance(1_000)
+      expect(pair.initiator.eventsOf('liveness')).toHaveLength(1)
+    }
+  })
+
+  test('is alive again when it does', () => {
+    const pair = again({ delayMs: 150 })
+    pair.send(pair.initiator, filled(100))
+    pair.advance(300)
+    expect(pair.initiator.eventsOf('liveness')).toMatchObject([{ state: 'suspect' }, { state: 'alive' }])
+  })
+
+  test('is waited for as ever where nothing was sent early', () => {
+    const pair = again({ wire: () => [] })
+    pair.advance(4_000)
+    expect(pair.initiator.eventsOf('liveness')).toEqual([])
+    pair.advance(2_000)
+    expect(pair.initiator.closed?.reason.code).toBe('HANDSHAKE_TIMEOUT')
+  })
+})
+
 describe('somebody in between', () => {
   test('who repeats the first message brings nothing a second time', () => {
     const pair = again()

@@ -14,6 +14,12 @@ export interface TransportProfile {
   readonly largestPacketBytes: number
   readonly datagrams: boolean
   readonly streams: boolean
+  /**
+   * What {@link DialOptions.early} means here. `once`: a link stands when the dial resolves, and nothing that is sent on
+   * it can be replayed. `repeatable`: nobody was heard then, and what goes out early are packets that bear being
+   * replayed. Absent: every dial resolves when the handshake is confirmed.
+   */
+  readonly earlyDials?: 'once' | 'repeatable'
   readonly energy: {
     readonly idleMilliwatts: number
     readonly microjoulesPerByte: number
@@ -42,7 +48,11 @@ export interface DialOptions {
   readonly expected: NodeId | undefined
   /** What is known of the node: its static key makes a shorter and more private handshake possible. */
   readonly record?: PeerRecord
-  /** Resolve before the handshake is confirmed where the transport can. */
+  /**
+   * Resolve before the handshake is confirmed where the transport can ({@link TransportProfile.earlyDials}), for a node
+   * that was met before. What is sent next should be sent in the same turn; what is wrong afterwards ends the
+   * connection. @defaultValue false
+   */
   readonly early?: boolean
   /**
    * Reliable packets that bear being replayed: they go out as early data where the transport has 0-RTT with this node,

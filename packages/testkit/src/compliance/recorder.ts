@@ -128,6 +128,8 @@ export class Recorder implements ConnectionHandler {
   readonly dropped: { readonly tag: number; readonly code: string }[] = []
   readonly liveness: ('alive' | 'suspect')[] = []
   readonly drained: Priority[] = []
+  /** How often it was told that the handshake is confirmed. */
+  established = 0
   closed: CloseReason | undefined
   receivedBytes = 0
   /** Set by a test that reacts to packets. */
@@ -169,6 +171,12 @@ export class Recorder implements ConnectionHandler {
   onDropped(tag: number, code: string): void {
     this.#still('onDropped')
     this.dropped.push({ tag, code })
+    this.waiter.signal.notify()
+  }
+
+  onEstablished(): void {
+    this.#still('onEstablished')
+    this.established++
     this.waiter.signal.notify()
   }
 

@@ -87,6 +87,37 @@ export function dialTests(test: SceneTest): void {
     equal(listener.host.accepted.length, 1, 'connections that the listener saw')
   })
 
+  test('an early dial to a node that was met gives a connection like any other, and says when it is confirmed', async (scene) => {
+    const { waiter } = scene
+    const { dialler, listener, near: first, far: firstFar } = await scene.connect()
+    first.send(Uint8Array.of(1))
+    await waiter.until(() => firstFar.packets.length === 1, 'a packet on the first connection')
+    await waiter.settled(first.connection.close(), 'close() of the first connection')
+    const options = { expected: listener.nodeId, early: true }
+    const connection = await waiter.settled(dialler.transport.dial(addressOf(listener), options), 'an early dial')
+    const near = new Recorder(connection, waiter)
+    const wasEarly = connection.early === true
+    check(
+      !wasEarly || dialler.transport.profile.earlyDials !== undefined,
+      'profile.earlyDials says that there are none',
+    )
+    connection.attach(near)
+    equal(connection.remote.nodeId, listener.nodeId, 'who an early connection is to')
+    equal(near.send(Uint8Array.of(2, 3)), 'accepted', 'a packet on an early connection')
+    await waiter.until(() => (listener.host.accepted[1]?.packets.length ?? 0) > 0, 'the packet at the listener')
+    const far = listener.host.accepted[1]
+    check(far !== undefined, 'the listener lost its connection')
+    equal(far.send(Uint8Array.of(4)), 'accepted', 'an answer to it')
+    await waiter.until(() => near.packets.length === 1, 'the answer')
+    const confirmed = (): boolean => connection.early !== true && far.connection.early !== true
+    await waiter.until(() => confirmed() && near.established === Number(wasEarly), 'the handshake to be confirmed')
+    equal(
+      [far.packets.length, far.packets[0]?.early],
+      [1, false],
+      'packets at the listener, and whether they are replays',
+    )
+  })
+
   test('a node does not connect to itself', async ({ station, start, waiter }) => {
     const { transport, host } = await start(await station('b', 'listener'))
     const [address] = host.addresses
