@@ -90,6 +90,7 @@ export class QuicTransport implements Transport {
       largestPacketBytes: options.maxMessageBytes,
       datagrams: true,
       streams: true,
+      earlyDials: 'repeatable',
       // Rough figures of a phone on Wi-Fi, for comparison with radios; nothing was measured here
       energy: Object.freeze({ idleMilliwatts: 20, microjoulesPerByte: 0.25, millijoulesPerDial: 8 }),
     })
