@@ -199,23 +199,29 @@ export class QuicTransport implements Transport {
     const resumes = expected !== undefined && (early || firstFlight.length > 0)
     const ticket = resumes ? this.#tickets.take(unixNow, expected, where) : undefined
     const packets = ticket === undefined ? [] : firstFlight
+    let session: QuicSession
     try {
-      const session = await endpoint.connect(to, ticket)
-      if (dial.isOver) return session.close(0, '')
-      const owner = this.#dialler(dial, host, where, expected)
-      const connection = this.#make(session, owner, early, () => endpoint.connect(to, undefined))
-      dial.begun((error) => connection.abort(error))
-      connection.start()
-      for (const packet of packets) connection.send(packet, firstFlightPacket)
+      session = await endpoint.connect(to, ticket)
     } catch (error) {
       const failure = { cause: error, retryable: true }
-      dial.fail(
+      return dial.fail(
         error instanceof DialError
           ? error
           : new DialError('DIAL_REFUSED', `${address.host} cannot be reached`, failure),
       )
     } finally {
       ticket?.fill(0)
+    }
+    if (dial.isOver) return session.close(0, '')
+    const owner = this.#dialler(dial, host, where, expected)
+    const connection = this.#make(session, owner, early, () => endpoint.connect(to, undefined))
+    dial.begun((error) => connection.abort(error))
+    try {
+      connection.start()
+      for (const packet of packets) connection.send(packet, firstFlightPacket)
+    } catch (error) {
+      // Not the network's: own admission rules, or what was to be sent. The handshake must not go on without the dial
+      dial.stop(error)
     }
   }
 

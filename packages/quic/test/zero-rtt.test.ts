@@ -213,6 +213,22 @@ describe('0-RTT', () => {
     expect([near.closed, far.closed]).toEqual([undefined, undefined])
   })
 
+  test('a dial during which own admission rules throw rejects with that and leaves nothing behind', async () => {
+    const { a, b, proxy } = await acquainted()
+    while (a.node.clock.timers > 0) await new Promise(setImmediate)
+    const broken = new Error('the rules are broken')
+    let asked = 0
+    a.host.admits = () => {
+      // before anything is sent, and when it is known who answers
+      if (++asked === 2) throw broken
+      return true
+    }
+    await expect(dial(a, b, proxy.port, true)).rejects.toBe(broken)
+    while (a.node.clock.timers > 0) await new Promise(setImmediate)
+    expect(asked).toBe(2)
+    expect(b.host.accepted.filter(({ closed }) => closed === undefined)).toEqual([])
+  })
+
   test('without an early dial a ticket is not used', async () => {
     const { a, b, proxy } = await acquainted()
     const [near, far] = await connect(a, b, proxy.port)
