@@ -13,8 +13,8 @@ export interface ProxyOptions {
 }
 
 /**
- * Stands between a dialler and a listener as a network does: delays, loses, records, and gives the dialler another
- * source port when it is told to, as a NAT that forgot it does.
+ * Stands between a dialler and a listener as a network does: delays, loses, holds back, records, and gives the dialler
+ * another source port when it is told to, as a NAT that forgot it does.
  */
 export class UdpProxy {
   /** What the dialler sent, in order. */
@@ -24,6 +24,9 @@ export class UdpProxy {
   recording = false
   /** True: nothing passes. */
   cut = false
+  /** While there is a list, what the dialler sends is kept here: each entry lets one datagram pass. */
+  held: (() => void)[] | undefined
+  #onAnswer: () => void = () => undefined
   readonly #front: Socket
   readonly #target: number
   readonly #options: Required<ProxyOptions>
@@ -50,6 +53,11 @@ export class UdpProxy {
     return this.#front.address().port
   }
 
+  /** The next datagram of the listener. */
+  answer(): Promise<void> {
+    return new Promise((resolve) => (this.#onAnswer = resolve))
+  }
+
   /** From now on the listener sees other source ports. */
   rebind(): void {
     this.rebindings++
@@ -66,7 +74,9 @@ export class UdpProxy {
 
   #onFront(bytes: Uint8Array, from: number): void {
     if (this.recording) this.recorded.push(Uint8Array.from(bytes))
-    this.#pass(() => this.#back(from).send(bytes, this.#target, '127.0.0.1'))
+    const pass = (): void => this.#pass(() => this.#back(from).send(bytes, this.#target, '127.0.0.1'))
+    if (this.held === undefined) pass()
+    else this.held.push(pass)
   }
 
   #back(from: number): Socket {
@@ -74,7 +84,10 @@ export class UdpProxy {
     if (back === undefined) {
       back = createSocket({ type: 'udp4', recvBufferSize: 4 << 20, sendBufferSize: 4 << 20 })
       back.bind(0, this.#options.from)
-      back.on('message', (bytes) => this.#pass(() => this.#front.send(bytes, from, '127.0.0.1')))
+      back.on('message', (bytes) => {
+        this.#onAnswer()
+        this.#pass(() => this.#front.send(bytes, from, '127.0.0.1'))
+      })
       this.#backs.set(from, back)
     }
     return back

@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import type { QuicOptions } from '../src/index.js'
 import { Keeper } from '@aiv/testkit'
+import { Priority } from '@aiv/transport-api'
 import { closeAll, closing, connect, dial, dialler, listener, type Station, testNode } from './bench.js'
 import { UdpProxy } from './udp-proxy.js'
 
@@ -189,6 +190,36 @@ describe('0-RTT', () => {
     await far.until(() => far.count === 2)
     expect([...far.packets].sort()).toEqual(['anybody?', 'later'])
     expect(far.early).toEqual([false, false])
+    expect([near.closed, far.closed]).toEqual([undefined, undefined])
+  })
+
+  test('early packets of two priorities arrive when their datagrams come in swapped order', async () => {
+    const { a, b, proxy } = await acquainted()
+    const held: (() => void)[] = (proxy.held = [])
+    const accepted = b.host.next()
+    const near = await dial(a, b, proxy.port, true)
+    // The first one fills a datagram, so that the other's stream begins in the next
+    const long = 'x'.repeat(1_500)
+    near.say(long, { ...repeatable, priority: Priority.Emergency })
+    near.say('short', { ...repeatable, priority: Priority.Low })
+    while (held.length < 3) await new Promise(setImmediate)
+    const [hello, first, second] = held as [() => void, () => void, () => void]
+    // Each has been looked at when it is answered, by several datagrams of one turn
+    for (const pass of [hello, second]) {
+      const answered = proxy.answer()
+      pass()
+      await answered
+      await new Promise(setImmediate)
+    }
+    expect(b.host.accepted.length).toBe(1) // the one before: without an opening nobody is there
+    first()
+    const far = await accepted
+    await far.until(() => far.count === 2)
+    expect([...far.packets].sort()).toEqual(['short', long])
+    expect(far.early).toEqual([true, true])
+    proxy.held = undefined
+    for (const pass of held.slice(3)) pass()
+    await Promise.all([near.until(() => near.established), far.until(() => far.established)])
     expect([near.closed, far.closed]).toEqual([undefined, undefined])
   })
 
