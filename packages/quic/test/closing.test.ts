@@ -35,12 +35,12 @@ class Collector implements ByteStreamHandler {
   onReset(): void {}
 }
 
-/** Both ends of a connection over a network that loses the first datagram after this and every twentieth up to 200. */
-async function connected(): Promise<[Keeper, Keeper]> {
+/** Both ends of a connection over a network that loses the next four datagrams, and some of those that `length` bytes need. */
+async function connected(length: number): Promise<[Keeper, Keeper]> {
   const b = await listener()
   const a = await dialler()
-  let passed = -Infinity
-  const random = (): number => (++passed <= 200 && passed % 20 === 1 ? 0 : 1)
+  let passed = Infinity
+  const random = (): number => (++passed <= 4 || (passed <= length / 1_500 && passed % 20 === 0) ? 0 : 1)
   const proxy = closing(await UdpProxy.start(b.port, { delayMs: 10, loss: 0.5, random }))
   const ends = await connect(a, b, proxy.port)
   passed = 0
@@ -59,7 +59,7 @@ describe('what was written to a byte stream arrives before the close', () => {
     ['without an end', 300_000, false],
     ['without an end, in one datagram', 500, false],
   ])('%s', async (_, length, end) => {
-    const [near, far] = await connected()
+    const [near, far] = await connected(length)
     const sent = randomBytes(length)
     const taken: Collector[] = []
     far.onStreamOpen = (stream) => taken.push(new Collector(stream))
@@ -70,7 +70,7 @@ describe('what was written to a byte stream arrives before the close', () => {
   })
 
   test.each([300_000, 500])('as an answer of %i bytes, where the question has ended before', async (length) => {
-    const [near, far] = await connected()
+    const [near, far] = await connected(length)
     const sent = randomBytes(length)
     far.onStreamOpen = (stream) => {
       new Collector(stream, () => {
@@ -86,7 +86,7 @@ describe('what was written to a byte stream arrives before the close', () => {
     expect(answer.ended).toBe(true)
   })
   test('to a reader that has paused', async () => {
-    const [near, far] = await connected()
+    const [near, far] = await connected(500)
     const taken: Collector[] = []
     far.onStreamOpen = (stream) => {
       taken.push(new Collector(stream))
