@@ -209,6 +209,7 @@ export async function linkedPair(
       transport: 'memory',
       direction: role === 'initiator' ? 'dialled' : 'accepted',
       session,
+      early: false,
       link,
       clock,
       path,
