@@ -12,7 +12,7 @@ import {
 } from '@aiv/htx-session'
 import { SessionKey, identityFromSeed, nodeCrypto, secureChannels, seededCrypto } from '@aiv/security'
 import { SeededRandom } from '@aiv/testkit'
-import { AivError, equalBytes, joinBytes } from '@aiv/transport-api'
+import { AivError, MAX_EARLY_BYTES, equalBytes, joinBytes } from '@aiv/transport-api'
 import { codec, ensure } from '../expect.mjs'
 import { cut } from '../mutate.mjs'
 import { remembering } from '../remember.mjs'
@@ -457,9 +457,10 @@ function resuming() {
       remoteStatic: undefined,
       resume: true,
     })
+  const early = bytes(60, 5)
   const meet = (initiator, responder) => {
     const messages = []
-    for (let message; messages.length < 3 && (message = initiator.pollMessage()) !== undefined;) {
+    for (let message; messages.length < 3 && (message = initiator.pollMessage(early)) !== undefined;) {
       messages.push(message)
       responder.handleMessage(message)
       const answer = responder.pollMessage()
@@ -492,7 +493,7 @@ function resuming() {
       // an initiator gives its ticket away
       if (role === 'initiator') afresh()
       const handshake = make(role)
-      if (role === 'initiator') ensure(equalBytes(handshake.pollMessage(), offer), 'another offer')
+      if (role === 'initiator') ensure(equalBytes(handshake.pollMessage(early), offer), 'another offer')
       handshake.handleMessage(input)
       const reply = handshake.pollMessage()
       ensure(reply === undefined || reply.length <= 900, 'an answer without bound')
@@ -501,6 +502,7 @@ function resuming() {
       const same = equalBytes(input, role === 'responder' ? offer : answer)
       // the full answer belongs to an offer that was not known: what was said here is another thing, but as good
       const honest = same || (role === 'initiator' && equalBytes(input, full))
+      ensure(handshake.early === undefined || established, 'it read early what it does not believe')
       if (established) {
         ensure(honest, `${role} believed a changed message`)
         afresh()
@@ -510,7 +512,71 @@ function resuming() {
   }
 }
 
+/** What somebody whom we know may put into the first message beside the handshake. */
+function earlyWords() {
+  const a = party(1)
+  const b = party(2)
+  const head = Uint8Array.of(1, 1, 1, 0)
+  const label = 'aiv-htx/1.1'
+  const common = {
+    pattern: 'XX',
+    suite: 'aes-256-gcm',
+    label,
+    prologue: joinBytes([new TextEncoder().encode(label), Uint8Array.of(0), head]),
+    payload: encodeCapabilities({ ...capabilities, patterns: ['XX'] }),
+    remoteStatic: undefined,
+    resume: true,
+  }
+  const small = htxSessionOptions({ maxMessageBytes: 65_536 })
+  return {
+    seeds: [
+      chunk(1, true, bytes(100)),
+      joinBytes([chunk(1, true, bytes(9)), chunk(2, false, bytes(700, 3), 20_000)]),
+      joinBytes(Array.from({ length: 60 }, (_, i) => chunk(i + 1, true, bytes(i % 7)))),
+    ],
+    run(input, random) {
+      for (const party of [a, b]) party.random.restart()
+      const [ofA, ofB] = [a.channels(), b.channels()]
+      const dialler = () => ofA.start({ ...common, role: 'initiator', expected: b.identity.nodeId })
+      const first = dialler()
+      const listener = ofB.start({ ...common, role: 'responder', expected: undefined })
+      for (let message; (message = first.pollMessage()) !== undefined;) {
+        listener.handleMessage(message)
+        const answer = listener.pollMessage()
+        if (answer !== undefined) first.handleMessage(answer)
+      }
+      ensure(first.outcome?.remote !== undefined && listener.outcome?.remote !== undefined, 'they did not meet')
+      const early = input.subarray(0, MAX_EARLY_BYTES)
+      const payload = joinBytes([head, dialler().pollMessage(early)])
+      const frame = encodeFrame({ type: FrameType.Handshake, flags: 0, sequence: 0, timestamp: 0, payload })
+      const events = []
+      const budget = new ReassemblyBudget(2 ** 20)
+      const session = new HtxSession(0, {
+        role: 'responder',
+        secure: ofB,
+        expected: undefined,
+        remoteStatic: undefined,
+        options: small,
+        budget,
+        compressor: undefined,
+      })
+      for (const piece of random.chance(0.7) ? [frame] : cut(random, frame)) session.handleInput(0, piece)
+      drain(session, 0, events)
+      const packets = events.filter(({ type }) => type === 'packet')
+      const given = packets.reduce((sum, { bytes: { length } }) => sum + length, 0)
+      ensure(given <= early.length, `${given} bytes out of ${early.length}`)
+      ensure(events[0]?.type === 'established' && events[0].early, 'somebody whom we know was not believed')
+      ensure(!events.some(({ type }) => type === 'confirmed'), 'confirmed by the first message')
+      if (session.state !== 'closed') session.handleTimeout(10_000)
+      drain(session, 10_000, events)
+      ensure(session.state === 'closed' && budget.reservedBytes === 0, 'believed for longer than ten seconds')
+      return `${checkEnd(session, events)} ${Math.min(packets.length, 3)}`
+    },
+  }
+}
+
 export const sessionTargets = {
+  'session-early': earlyWords,
   'session-handshake-again': resuming,
   'session-frames': lyingPeer,
   'session-sealed': sealedStream,
