@@ -40,6 +40,7 @@ import { ProtocolRegistry, verifyProtocolName, type MessageHandler } from './pro
 import { RequestTable } from './request-table.js'
 import { SendQueue } from './send-queue.js'
 import { SleepDetector } from './sleep-detector.js'
+import type { DialledPeer } from './staggered-dial.js'
 import { systemClock } from './system-clock.js'
 import { systemRandom } from './system-random.js'
 import { TransportManager, type TransportStatus } from './transport-manager.js'
@@ -173,6 +174,7 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
       hasRoom: (envelope) => this.#inbox.hasRoom(envelope),
       deliver: (peer, transport, envelope, payload) => this.#inbox.deliver(peer, transport, envelope, payload),
       dial: (peer, options) => this.#dial(peer, options),
+      worked: (peer, address) => this.#book.worked(this.#clock.now(), peer, address),
       adoptDialled: (connection) => this.#adoptDialled(connection),
       onLinkClosed: (link) => {
         if (link.inbound !== undefined) this.#inbound.close(clock.now(), link.inbound)
@@ -328,10 +330,11 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
   async connect(to: Recipient, options: { readonly signal?: AbortSignal } = {}): Promise<ConnectionInfo> {
     const peer = await this.#resolve(to, options.signal)
     const channel = this.#channel(peer)
-    const open = channel.links.find(({ suspectSince }) => suspectSince === undefined)
-    if (open === undefined) return (await abortable(channel.connect(), options.signal)).info
-    await abortable(open.confirmed(), options.signal)
-    return open.info
+    const open = channel.links.find(
+      ({ suspectSince, connection }) => suspectSince === undefined && connection.early !== true,
+    )
+    if (open !== undefined) return open.info
+    return (await abortable(channel.connect(), options.signal)).info
   }
 
   /** Closes a transport with its listener and its connections; messages go over the others. False: there is none. */
@@ -480,7 +483,7 @@ export class AivNode extends NodeEvents implements AsyncDisposable {
     return this.#adopt(connection)
   }
 
-  async #dial(peer: NodeId, options: PeerDialOptions): Promise<Connection> {
+  async #dial(peer: NodeId, options: PeerDialOptions): Promise<DialledPeer> {
     if (this.#closing !== undefined) throw new NodeError('NODE_CLOSED', 'the node is closed')
     if (!this.#allowed(peer)) throw new NodeError('PEER_DENIED', `${peer} is not allowed here`)
     this.#pool.makeRoom()
@@ -526,6 +529,7 @@ function cameOverLoopback(link: PeerLink): boolean {
 /** Rejects with the signal's reason as soon as it comes. */
 async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined, onAbort?: () => void): Promise<T> {
   if (signal === undefined) return promise
+  if (signal.aborted) promise.catch(() => undefined) // what becomes of it is nobody's concern any more
   signal.throwIfAborted()
   return new Promise<T>((resolve, reject) => {
     const abort = (): void => {

@@ -1,6 +1,7 @@
 import type { Compressor, Clock, Connection, NodeId, Random } from '@aiv/transport-api'
 import type { Hello, InboundDelivery, LinkEnvelope, OutboundDeliveryOptions } from '@aiv/routing'
 import type { PeerDialOptions } from './dialler.js'
+import type { DialledPeer } from './staggered-dial.js'
 import type { NodeMetrics } from './metrics.js'
 import type { NodeEventDetails, NodeEventType } from './node-events.js'
 import type { NodeSettings } from './options.js'
@@ -34,7 +35,9 @@ export interface ChannelHost {
   /** To the application; a promise where its handler is not done yet. Never throws, never rejects. */
   deliver(peer: NodeId, transport: string, envelope: LinkEnvelope, payload: Uint8Array): Promise<void> | undefined
   /** Rejects with a NodeError or DialFailures. */
-  dial(peer: NodeId, options: PeerDialOptions): Promise<Connection>
+  dial(peer: NodeId, options: PeerDialOptions): Promise<DialledPeer>
+  /** The peer was found at this address. */
+  worked(peer: NodeId, address: string): void
   adoptDialled(connection: Connection): PeerLink
   onLinkClosed(link: PeerLink): void
   onChannelIdle(channel: PeerChannel): void

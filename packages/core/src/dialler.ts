@@ -3,7 +3,7 @@ import { DialError, parseAddress, type Clock, type Connection, type NodeId, type
 import { NodeError } from './errors.js'
 import type { NodeSettings } from './options.js'
 import type { PeerBook } from './peer-book.js'
-import { staggeredDial, type DialCandidate } from './staggered-dial.js'
+import { staggeredDial, type DialCandidate, type DialledPeer } from './staggered-dial.js'
 import type { TransportManager } from './transport-manager.js'
 
 /**
@@ -48,7 +48,7 @@ export class Dialler {
    * first, `avoided` transports last.
    * @returns rejects with NodeError PEER_UNKNOWN, DialFailures, or the signal's reason.
    */
-  async dialPeer(peer: NodeId, { avoided, early, signal }: PeerDialOptions): Promise<Connection> {
+  async dialPeer(peer: NodeId, { avoided, early, signal }: PeerDialOptions): Promise<DialledPeer> {
     const { book, clock, settings } = this.#parts
     const entry = book.get(peer)
     const candidates = this.#ranked(peer, avoided)
@@ -58,15 +58,13 @@ export class Dialler {
       // somebody who was connected before may come back by itself
       throw new NodeError('PEER_UNKNOWN', `${peer}: ${why}`, { retryable: entry?.publicKey !== undefined })
     }
-    const { connection, address } = await staggeredDial(
+    return staggeredDial(
       candidates.map((address): DialCandidate => ({
         address,
         dial: (race) => this.dialAddress(address, { expected: peer, record: entry?.record, early, signal: race }),
       })),
       { clock, staggerMs: settings.staggerMs, maxParallel: settings.maxParallelDials, signal },
     )
-    if (connection.early !== true) book.worked(clock.now(), peer, address)
-    return connection
   }
 
   /** One address, within the time that one attempt has. `expected` undefined: whoever answers. */

@@ -4,7 +4,7 @@ import type { Receipt } from './outgoing-message.js'
 
 /** What a node tells, by event type; each event has it as its `detail`. */
 export interface NodeEventDetails {
-  /** First connection to a peer. */
+  /** First connection to a peer. It may be early, with nothing heard of the peer yet; one that is nobody ends soon. */
   'peer-connected': { readonly peer: NodeId }
   /** Last connection to a peer is gone. */
   'peer-disconnected': { readonly peer: NodeId }

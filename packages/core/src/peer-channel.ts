@@ -25,7 +25,7 @@ import { NodeError } from './errors.js'
 import { HandlingLimit } from './handling-limit.js'
 import { LazyTimer } from './lazy-timer.js'
 import type { OutgoingMessage } from './outgoing-message.js'
-import { PacketError, PeerLink, type PeerLinkOwner } from './peer-link.js'
+import { EarlyLinkError, PacketError, PeerLink, type PeerLinkOwner } from './peer-link.js'
 import { DialFailures } from './staggered-dial.js'
 
 /** A connection that lived for this long was a good one. */
@@ -325,7 +325,8 @@ export class PeerChannel implements PeerLinkOwner {
     link.adopted = true
     const first = this.#links.length === 1
     if (this.#pauses > 0) link.pause()
-    this.#everConnected = true
+    const onConfirmed = (): void => void (this.#everConnected = true)
+    link.confirmed().then(onConfirmed, () => undefined)
     this.#dialAgainAt = Infinity
     this.#host.metrics?.connections(connection.transport, 1)
     this.#host.emit('connection-opened', link.info)
@@ -386,7 +387,7 @@ export class PeerChannel implements PeerLinkOwner {
     if (index >= 0) this.#links.splice(index, 1)
     const now = this.#host.clock.now()
     // one that breaks at once would otherwise be dialled again at once, for ever
-    if (now - link.openedAt < PROVEN_MS) this.#backOff(now)
+    if (now - link.openedAt < PROVEN_MS || link.connection.early === true) this.#backOff(now)
     else this.#dialRounds = 0
     this.#linkFailed(link)
     if (link.adopted) {
@@ -517,7 +518,18 @@ export class PeerChannel implements PeerLinkOwner {
 
   /** A connection whose handshake is confirmed. Rejects with a NodeError. */
   async connect(): Promise<PeerLink> {
-    const link = await this.#round(false)
+    try {
+      return await this.#confirmed()
+    } catch (error) {
+      // what was dialled early for a message won against other addresses, and turned out to be nobody
+      if (!(error instanceof EarlyLinkError)) throw error
+      return this.#confirmed()
+    }
+  }
+
+  async #confirmed(): Promise<PeerLink> {
+    const early = this.#links.find(({ connection }) => connection.early === true && connection.direction === 'dialled')
+    const link = early ?? (await this.#round(false))
     await link.confirmed()
     return link
   }
@@ -536,13 +548,18 @@ export class PeerChannel implements PeerLinkOwner {
     try {
       const failing = this.#links.filter(({ suspectSince }) => suspectSince !== undefined)
       const avoided = new Set(failing.map((link) => link.connection.transport))
-      const connection = await this.#host.dial(this.id, { avoided, early, signal: dialing.signal })
+      const { connection, address } = await this.#host.dial(this.id, { avoided, early, signal: dialing.signal })
       this.#dialing = undefined
       if (this.#closed) {
         connection.abort(new NodeError('NODE_CLOSED', 'the node closed'))
         throw new NodeError('NODE_CLOSED', 'the node closed')
       }
-      return this.#host.adoptDialled(connection)
+      const link = this.#host.adoptDialled(connection)
+      link.confirmed().then(
+        () => this.#host.worked(this.id, address),
+        () => undefined,
+      )
+      return link
     } catch (error) {
       this.#dialing = undefined
       const failure = this.#onDialFailed(error)

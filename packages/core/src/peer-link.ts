@@ -46,8 +46,14 @@ const HELLO_INTERVAL_MS = 200
 /** Statistics are taken anew at most this often: they are asked for with every packet. */
 const MEASURE_EVERY_MS = 50
 
+/** Of a connection that nothing has come back on yet. */
+const UNKNOWN_ROUND_TRIP_MS = 700
+
 /** The other side sent what is no packet. */
 export class PacketError extends AivError<'PACKET_MALFORMED' | 'HELLO_REFUSED'> {}
+
+/** A connection ended before its handshake was confirmed. */
+export class EarlyLinkError extends NodeError {}
 
 /** One connection to a peer: HELLO, the packets that belong to the link itself, and what is known of its state. */
 export class PeerLink implements ConnectionHandler {
@@ -73,7 +79,7 @@ export class PeerLink implements ConnectionHandler {
   /** Came as early data, and may be a replay: read when the handshake is confirmed. */
   #earlyHello: Uint8Array | undefined
   /** Those who wait for a connection that is early to be confirmed. */
-  #waiting: { readonly resolve: () => void; readonly reject: (error: NodeError) => void }[] = []
+  #waiting: { readonly resolve: () => void; readonly reject: (error: EarlyLinkError) => void }[] = []
   #reason: CloseReason | undefined
   #helloSentAt = -Infinity
   #measuredAt = -Infinity
@@ -118,8 +124,9 @@ export class PeerLink implements ConnectionHandler {
     if (now - this.#measuredAt >= MEASURE_EVERY_MS) {
       this.#measuredAt = now
       const { rttMs, deliveryBytesPerSecond: rate, unconfirmedBytes } = this.connection.stats()
+      const roundTripMs = rttMs ?? (this.connection.early === true ? UNKNOWN_ROUND_TRIP_MS : 0)
       const drainMs = rate === undefined || rate <= 0 ? 0 : (unconfirmedBytes / rate) * 1000
-      this.#travelMs = 3 * (rttMs ?? 0) + drainMs
+      this.#travelMs = 3 * roundTripMs + drainMs
     }
     return this.#travelMs
   }
@@ -258,6 +265,6 @@ export class PeerLink implements ConnectionHandler {
   }
 }
 
-function endedBefore({ code, retryable }: CloseReason): NodeError {
-  return new NodeError('PEER_UNREACHABLE', `the connection ended with ${code}`, { retryable })
+function endedBefore({ code, retryable }: CloseReason): EarlyLinkError {
+  return new EarlyLinkError('PEER_UNREACHABLE', `the connection ended with ${code}`, { retryable })
 }

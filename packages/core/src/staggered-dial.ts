@@ -6,6 +6,12 @@ export interface DialCandidate {
   dial(signal: AbortSignal): Promise<Connection>
 }
 
+/** Who won. */
+export interface DialledPeer {
+  readonly connection: Connection
+  readonly address: string
+}
+
 export interface StaggeredDialOptions {
   readonly clock: Clock
   /** Head start of each candidate before the next one joins in. RFC 8305 section 5 recommends 250 ms. */
@@ -25,7 +31,7 @@ export interface StaggeredDialOptions {
 export async function staggeredDial(
   candidates: readonly DialCandidate[],
   options: StaggeredDialOptions,
-): Promise<{ readonly connection: Connection; readonly address: string }> {
+): Promise<DialledPeer> {
   const { clock, staggerMs, maxParallel, signal } = options
   signal.throwIfAborted()
   const race = new AbortController()

@@ -74,6 +74,7 @@ class HandConnection implements Connection {
     remote: undefined,
   }
   readonly sent: Uint8Array[] = []
+  rttMs: number | undefined = 10
   #handler: ConnectionHandler | undefined
 
   constructor(
@@ -98,7 +99,7 @@ class HandConnection implements Connection {
 
   stats() {
     return {
-      rttMs: 10,
+      rttMs: this.rttMs,
       rttVarianceMs: undefined,
       lossRatio: undefined,
       deliveryBytesPerSecond: undefined,
@@ -301,8 +302,36 @@ describe('a dial where nothing that is sent can be replayed', () => {
     await world.advance(1)
     first.answer = new HandConnection('first', peer, true, 'dialled')
     connection.abort()
-    expect(await world.settled(connecting)).toMatchObject({ code: 'PEER_UNREACHABLE', retryable: true })
     await world.advance(10_000)
     expect(first.answer.kinds()).toEqual([PacketKind.Hello, PacketKind.Link])
+    // which is dialled for connect() as well, and not confirmed either
+    first.answer.abort()
+    expect(await world.settled(connecting)).toMatchObject({ code: 'PEER_UNREACHABLE', retryable: true })
+  })
+
+  test('is not waited for by connect() where the peer has dialled, and a confirmed connection is there', async () => {
+    const { world, node, first, second, peer } = await setup('once')
+    first.accept(peer, true)
+    second.accept(peer, false)
+    const { transport } = await world.settled(node.connect(peer.nodeId))
+    expect(transport).toBe('second')
+  })
+
+  test('is given two seconds before its messages go again', async () => {
+    const { world, connection } = await dialling('once')
+    connection.rttMs = undefined
+    await world.advance(1_500)
+    expect(connection.kinds()).toEqual([PacketKind.Hello, PacketKind.Link])
+  })
+
+  test('is made no haste to repeat when it has failed late', async () => {
+    const { world, first, connection } = await dialling('once')
+    await world.advance(5_000)
+    first.answer = undefined
+    connection.abort()
+    await world.advance(1)
+    expect(first.dials).toHaveLength(1)
+    await world.advance(5_000)
+    expect(first.dials.length).toBeGreaterThan(1)
   })
 })

@@ -38,6 +38,7 @@ const numbers: Readonly<Partial<Record<WireCode, number>>> = {
   IDENTITY_MISMATCH: 0x0408,
   IDENTITY_OWN: 0x0409,
   DOWNGRADE: 0x040a,
+  HANDSHAKE_REPLAYED: 0x040b,
 }
 
 const names: ReadonlyMap<number, string> = /* #__PURE__ */ new Map(

@@ -40,6 +40,8 @@ export interface HtxConnectionOwner {
    * before.
    */
   onEstablished(connection: HtxConnection): void
+  /** An early one is no longer. */
+  onConfirmed?(connection: HtxConnection): void
   /** It closed, before or after it was established. `error` says more where there is more to say. */
   onClosed(connection: HtxConnection, reason: CloseReason, error: AivError | undefined): void
   /** The link is gone as well; the last call. */
@@ -252,7 +254,10 @@ export class HtxConnection implements Connection {
         this.#owner.onEstablished(this)
         continue
       }
-      if (event.type === 'established' || event.type === 'confirmed') this.#early = false
+      if (event.type === 'established' || event.type === 'confirmed') {
+        this.#early = false
+        this.#owner.onConfirmed?.(this)
+      }
       if (event.type === 'closed') {
         this.#closed = true
         this.#owner.onClosed(this, event.reason, event.error)

@@ -294,9 +294,10 @@ export class HtxTransport implements Transport {
     const connection = this.#open(link, 'accepted', this.#session('responder', undefined, undefined), {
       onEstablished: (established) => {
         entry.leave()
-        this.#known.add(entry.prefix)
+        if (!established.early) this.#known.add(entry.prefix)
         this.#welcome(host, established)
       },
+      onConfirmed: () => this.#known.add(entry.prefix),
       onClosed: (_, reason) => {
         entry.leave()
         this.#components.log.debug('accepted connection closed', { transport: this.name, ...reason })
@@ -375,6 +376,7 @@ export class HtxTransport implements Transport {
       path,
       owner: {
         onEstablished: (established) => owner.onEstablished(established),
+        onConfirmed: (confirmed) => owner.onConfirmed?.(confirmed),
         onClosed: (closed, reason, error) => {
           if (this.#established.delete(closed)) this.#metrics.connections(this.#established.size)
           this.#metrics.closed(reason.code)

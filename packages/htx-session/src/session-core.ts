@@ -93,7 +93,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   /** We owe the other side that frame, and it is sent then at the latest: `Infinity` once that time has come. */
   #owesProof = false
   #proofDueAt: Millis = Infinity
-  /** Our first message waits for something that it can carry, and goes then at the latest. */
+  readonly #earlyRemote: PeerIdentity | undefined
+  /** Our first message waits for something that it can carry, and goes then at the latest: `Infinity` once that time has come. */
   #holdsOffer = false
   #offerDueAt: Millis = Infinity
   /** Chunks that went with it, until they are known to be read: else they go again. */
@@ -184,13 +185,16 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       remoteStatic,
       capabilities: this.#capabilities,
     })
-    this.#holdsOffer = start.early === true && this.#handshake.resumes !== undefined
+    const resumes = start.early === true ? this.#handshake.resumes : undefined
+    this.#earlyRemote = resumes?.remote
+    this.#remoteCapabilities = resumes?.remoteCapabilities
+    this.#holdsOffer = resumes !== undefined
     if (!this.#holdsOffer) this.#pumpHandshake(this.#handshake)
   }
 
   /** Whom an initiator with `early` may send to before the handshake has ended: the only one that can read it. */
   get earlyRemote(): PeerIdentity | undefined {
-    return this.#holdsOffer ? this.#handshake?.resumes : undefined
+    return this.#earlyRemote
   }
 
   get options(): VerifiedHtxSessionOptions {
@@ -246,21 +250,29 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
         new HtxSessionError('HANDSHAKE_TIMEOUT', 'no handshake in time', { retryable: true }),
         'timeout',
       )
-    if (this.#state === 'handshaking') return this.#checkSuspect(now, this.#linkMs)
+    if (now >= this.#offerDueAt) this.#offerDueAt = Infinity
+    if (this.#state === 'handshaking') return this.#checkSuspect(now)
     if (now >= this.#keepAlive.idleAt())
       return this.#fail(new HtxSessionError('IDLE_TIMEOUT', 'not a byte in time', { retryable: true }), 'timeout')
     if (now >= this.#proofDueAt) this.#proofDueAt = Infinity
     this.#acks.onTimeout(now)
     this.#keepAlive.onTimeout(now)
-    this.#checkSuspect(now, this.#rate.smoothedRttMs)
+    this.#checkSuspect(now)
     if (now >= this.#queues.nextExpiryAt()) this.#queues.dropExpired(now)
     this.#checkLimiter(now)
     if (!this.#paused && now >= this.#assembler.nextCheckAt() && this.#assembler.checkProgress(now))
       this.#fail(new HtxSessionError('PROGRESS_TIMEOUT', 'an unfinished message hardly moves', { retryable: true }))
   }
 
-  #checkSuspect(now: Millis, rttMs: number | undefined): void {
-    if (this.#keepAlive.checkSuspect(now, rttMs)) this.#events.push({ type: 'liveness', state: 'suspect' })
+  #checkSuspect(now: Millis): void {
+    if (this.#keepAlive.checkSuspect(now, this.#expectedRttMs()))
+      this.#events.push({ type: 'liveness', state: 'suspect' })
+  }
+
+  /** Until one was measured: a dialler knows how long the link took, a listener nothing. */
+  #expectedRttMs(): number | undefined {
+    if (this.#unproven !== undefined) return Infinity
+    return this.#state === 'handshaking' ? this.#linkMs : this.#rate.smoothedRttMs
   }
 
   // ---- commands
@@ -326,7 +338,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   /** Somebody was told during the handshake that he may send, and did. */
   #mayHaveSent(): boolean {
-    return this.#early !== undefined || (this.#holdsOffer && this.#queues.messages > 0)
+    return this.#early !== undefined || (this.#earlyRemote !== undefined && this.#queues.messages > 0)
   }
 
   /** Ends the session at once and without a CLOSE, so that the other side takes it for a broken connection. */
@@ -393,12 +405,12 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
         this.#handshakeDeadline(),
         this.#offerDueAt,
         this.#closeDeadline,
-        this.#keepAlive.suspectAt(this.#linkMs),
+        this.#keepAlive.suspectAt(this.#expectedRttMs()),
       )
     return Math.min(
       this.#handshakeDeadline(),
       this.#proofDueAt,
-      this.#keepAlive.nextAt(this.#rate.smoothedRttMs),
+      this.#keepAlive.nextAt(this.#expectedRttMs()),
       this.#acks.dueAt,
       this.#closeDeadline,
       this.#queues.nextExpiryAt(),
@@ -667,7 +679,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       this.#startedAt = now
       if (this.#holdsOffer) this.#offerDueAt = now + EARLY_DELAY_MS
     }
-    if (this.#holdsOffer && (this.#queues.messages > 0 || now >= this.#offerDueAt)) this.#sendOffer(now)
+    const isDue = this.#offerDueAt === Infinity || now >= this.#offerDueAt
+    if (this.#holdsOffer && (isDue || this.#queues.messages > 0)) this.#sendOffer(now)
     if (this.#ready.length === 0) this.#concludeHandshake()
     else this.#handshakeSentAt ??= now
   }
@@ -680,7 +693,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       this.#early = new Uint8Array(joinBytes(plan.pieces))
       this.#earlyMessageBytes = plan.messageBytes
       this.#scheduler.release()
-      this.#keepAlive.unacknowledged(now)
+      if (plan.messageBytes > 0) this.#keepAlive.unacknowledged(now)
     }
     const message = this.#handshake?.pollMessage(this.#early)
     if (message !== undefined) this.#ready.push(this.#plainFrame(FrameType.Handshake, message))
@@ -703,6 +716,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     if (role === 'responder') {
       this.#unproven = established
       if (early === undefined) return
+      // message 2 goes now
+      this.#handshakeSentAt = this.#now
       this.#open(established)
       return readChunks(early, this.#assembler)
     }
@@ -718,7 +733,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#state = this.#closeDeadline === Infinity ? 'open' : 'closing'
     this.#compression.allowed = this.#start.options.compression && remoteCapabilities.lz4
     if (this.#compression.allowed) this.#maxPlainBytes = Math.min(this.#maxPlainBytes, MAX_COMPRESSED_PLAIN_BYTES)
-    if (this.#handshakeSentAt !== undefined) this.#rate.onRoundTrip(this.#now, this.#now - this.#handshakeSentAt)
+    if (this.#unproven === undefined) this.#measureHandshake()
     const { remote, remoteStatic, resumed = false } = session
     const early = this.#unproven !== undefined
     this.#events.push({ type: 'established', remote, remoteStatic, pattern, suite, remoteCapabilities, resumed, early })
@@ -726,8 +741,13 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   #onProof(unproven: EstablishedHandshake): void {
     this.#unproven = undefined
-    if (this.#state === 'handshaking') this.#open(unproven)
-    else this.#events.push({ type: 'confirmed' })
+    if (this.#state === 'handshaking') return this.#open(unproven)
+    this.#measureHandshake()
+    this.#events.push({ type: 'confirmed' })
+  }
+
+  #measureHandshake(): void {
+    if (this.#handshakeSentAt !== undefined) this.#rate.onRoundTrip(this.#now, this.#now - this.#handshakeSentAt)
   }
 
   /** A frame whose tag was right: only now its type means something. */
@@ -819,6 +839,9 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   /** The time for an orderly end is over. */
   #closeNow(): void {
+    // our last message may be out without the keys having been asked for
+    if (this.#state === 'handshaking') this.#concludeHandshake()
+    if (this.#isClosed()) return
     if (this.#sealer === undefined) this.#pushPlainClose(this.#closeCode, this.#closeText)
     else if (!this.#closeSent) this.#sealClose(this.#closeCode, this.#closeText, this.#ready)
     this.#finishOrderly()

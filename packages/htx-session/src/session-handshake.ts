@@ -7,6 +7,7 @@ import {
   type PeerIdentity,
   type SecureChannels,
   type SecureSession,
+  equalBytes,
 } from '@aiv/transport-api'
 import {
   type Capabilities,
@@ -81,9 +82,14 @@ export class SessionHandshake {
     return this.#fault ?? this.#established
   }
 
-  /** Initiator that builds on the last handshake: whom with. Then its first message can carry something early. */
-  get resumes(): PeerIdentity | undefined {
-    return this.#noise?.resumes
+  /**
+   * Initiator that builds on the last handshake: whom with, and what that side could do then. Its first message can carry
+   * something early.
+   */
+  get resumes(): { readonly remote: PeerIdentity; readonly remoteCapabilities: Capabilities } | undefined {
+    const resumes = this.#noise?.resumes
+    const remoteCapabilities = resumes === undefined ? undefined : decodeCapabilities(resumes.remotePayload)
+    return resumes && remoteCapabilities && { remote: resumes.remote, remoteCapabilities }
   }
 
   /** Responder: what came early with the first message. */
@@ -160,6 +166,10 @@ export class SessionHandshake {
     const outcome = this.#noise?.outcome
     if (outcome === undefined) return
     if (outcome instanceof AivError) return this.#fail(outcome)
+    const met = this.#noise?.resumes?.remote
+    // a node id is half of a hash of the key
+    if (met !== undefined && !equalBytes(met.publicKey, outcome.remote.publicKey))
+      return this.#fail(new AivError('IDENTITY_MISMATCH', 'another key answers under the same id'))
     const ours = this.#start.capabilities
     const theirs = decodeCapabilities(outcome.remotePayload)
     const fault =

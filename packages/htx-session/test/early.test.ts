@@ -144,6 +144,30 @@ describe('a listener that was started again', () => {
   })
 })
 
+describe('what the other side could do when they met', () => {
+  test('holds for what is sent early: too large is said at once, and not by an end of the session', () => {
+    const options = { responder: { maxMessageBytes: 16_384 } }
+    const met = SessionPair.open(options)
+    const pair = new SessionPair({ ...options, after: met, delayMs: 10, early: true })
+    expect(pair.send(pair.initiator, filled(16_385))).toBe('too-large')
+    expect(pair.send(pair.initiator, filled(16_384))).toBe('accepted')
+    pair.advance(100)
+    expect(pair.responder.sizes).toEqual([16_384])
+    expect(pair.responder.closed).toBeUndefined()
+  })
+
+  test('may be less by now: one session ends with that, and the next knows it', () => {
+    const met = SessionPair.open()
+    const small = { delayMs: 10, early: true, responder: { maxMessageBytes: 16_384 } }
+    const pair = new SessionPair({ ...small, after: met })
+    expect(pair.send(pair.initiator, filled(100_000))).toBe('accepted')
+    pair.advance(100)
+    expect(pair.responder.closed?.reason.code).toBe('MESSAGE_TOO_LARGE')
+    const next = new SessionPair({ ...small, after: pair })
+    expect(next.send(next.initiator, filled(100_000))).toBe('too-large')
+  })
+})
+
 describe('closing a session that was early', () => {
   test('sends what was accepted first', () => {
     for (const forgetful of [false, true]) {
@@ -155,6 +179,33 @@ describe('closing a session that was early', () => {
       expect(pair.responder.closed?.reason).toMatchObject({ by: 'remote', code: 'CLOSED' })
       expect(pair.initiator.closed?.reason).toMatchObject({ by: 'local', code: 'CLOSED' })
     }
+  })
+
+  test('sends also what was accepted after the first message had gone', () => {
+    for (const forgetful of [false, true]) {
+      const pair = again({ forgetful })
+      pair.advance(5)
+      pair.send(pair.initiator, filled(100))
+      pair.initiator.session.close(pair.now)
+      pair.advance(200)
+      expect(pair.responder.sizes).toEqual([100])
+      expect(pair.initiator.closed?.reason).toMatchObject({ by: 'local', code: 'CLOSED' })
+    }
+  })
+
+  test('is told sealed, where the keys are there and nobody asked for them yet', () => {
+    const pair = again({ forgetful: true })
+    pair.send(pair.initiator, filled(100))
+    pair.advance(15)
+    pair.initiator.session.close(pair.now)
+    pair.advance(4)
+    // message 2 is read, and message 3 does not get out
+    pair.initiator.writable = false
+    pair.advance(2_500)
+    expect(pair.initiator.closed?.reason.code).toBe('CLOSED')
+    pair.initiator.writable = true
+    pair.advance(100)
+    expect(pair.responder.closed?.reason).toMatchObject({ by: 'remote', code: 'CLOSED' })
   })
 
   test('with nothing accepted says so and is over', () => {
@@ -210,6 +261,24 @@ describe('a listener that takes connections and does not answer', () => {
     }
   })
 
+  test('suspects nobody itself before the other side can have answered', () => {
+    const pair = again({ delayMs: 150 })
+    pair.send(pair.initiator, filled(100))
+    pair.advance(150)
+    pair.send(pair.responder, filled(200))
+    pair.advance(1_000)
+    expect(pair.responder.eventsOf('liveness')).toEqual([])
+    expect(pair.responder.session.stats(pair.now).rttMs).toBeGreaterThanOrEqual(290)
+  })
+
+  test('is not suspected over an empty message, which nobody acknowledges', () => {
+    const pair = again()
+    pair.send(pair.initiator, new Uint8Array(0))
+    pair.advance(3_000)
+    expect(pair.responder.sizes).toEqual([0])
+    expect(pair.initiator.eventsOf('liveness')).toEqual([])
+  })
+
   test('is alive again when it does', () => {
     const pair = again({ delayMs: 150 })
     pair.send(pair.initiator, filled(100))
@@ -226,7 +295,48 @@ describe('a listener that takes connections and does not answer', () => {
   })
 })
 
+describe('a link that takes nothing', () => {
+  test('leaves no deadline behind that has passed', () => {
+    const pair = again()
+    pair.initiator.writable = false
+    pair.advance(0)
+    pair.initiator.session.pollOutput(0)
+    pair.advance(100)
+    expect(pair.initiator.session.nextTimeout()).toBeGreaterThan(pair.now)
+    pair.initiator.writable = true
+    pair.advance(100)
+    expect(pair.responder.eventsOf('established')).toHaveLength(1)
+  })
+})
+
 describe('somebody in between', () => {
+  test('who gives a second copy of the first message to the listener does not get its words said twice', () => {
+    const met = SessionPair.open()
+    const heard: Uint8Array[] = []
+    const dialling = new SessionPair({ after: met, delayMs: 10, early: true, wire: (bytes) => (heard.push(bytes), []) })
+    dialling.send(dialling.initiator, filled(100))
+    dialling.advance(0)
+    const [offer = new Uint8Array(0)] = heard
+    // the first copy is read, its answer kept back
+    const first = new SessionPair({ after: met, wire: () => [] })
+    first.deliver(first.responder, offer)
+    first.advance(0)
+    expect(first.responder.sizes).toEqual([100])
+    // the answer to the second one goes to the dialler, and from here on everything in both directions
+    const second = new SessionPair({ after: met, wire: () => [] })
+    second.deliver(second.responder, offer)
+    for (let turn = 0; turn < 5; turn++) {
+      second.advance(0)
+      for (const answer of second.responder.outputs.splice(0)) dialling.deliver(dialling.initiator, answer)
+      dialling.advance(10)
+      for (const word of dialling.initiator.outputs.splice(0))
+        if (word !== offer) second.deliver(second.responder, word)
+    }
+    expect(second.responder.closed?.reason.code).toBe('HANDSHAKE_REPLAYED')
+    expect(second.responder.packets).toEqual([])
+    expect(dialling.initiator.closed?.reason.code).toBe('HANDSHAKE_REPLAYED')
+  })
+
   test('who repeats the first message brings nothing a second time', () => {
     const pair = again()
     pair.send(pair.initiator, filled(100))
@@ -238,7 +348,7 @@ describe('somebody in between', () => {
     later.advance(11_000)
     expect(later.responder.packets).toEqual([])
     expect(later.responder.eventsOf('established')).toEqual([])
-    expect(later.responder.closed?.reason.code).toBe('HANDSHAKE_TIMEOUT')
+    expect(later.responder.closed?.reason.code).toBe('HANDSHAKE_REPLAYED')
   })
 
   test('who delivers it in place of a dialler that has gone is believed for ten seconds', () => {

@@ -27,10 +27,10 @@ export function establish(
   const [first, second] = state.split()
   if (resume === true) {
     const material = crypto.hkdfExpand(first, `${label} resume`, 32 + TICKET_ID_BYTES)
-    const { remote, remoteStatic } = proven
+    const { remote, remoteStatic, remotePayload } = proven
     const [secret, id] = [material.slice(0, 32), material.slice(32)]
     material.fill(0)
-    const ticket = { id, secret, suite, label, remote, remoteStatic, ownStatic, notAfter }
+    const ticket = { id, secret, suite, label, remote, remoteStatic, remotePayload, ownStatic, notAfter }
     if (role === 'initiator') tickets.keepDialled(ticket)
     else tickets.keepAccepted(ticket)
   }

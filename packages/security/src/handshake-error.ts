@@ -19,6 +19,7 @@ export const faultCodes: Readonly<Record<NoiseFault, HandshakeErrorCode>> = {
 const descriptions: Readonly<Record<HandshakeErrorCode, string>> = {
   HANDSHAKE_MALFORMED: 'a handshake message of the wrong size or out of turn',
   HANDSHAKE_DECRYPT: 'a handshake message does not open: other keys, another prologue, or tampering',
+  HANDSHAKE_REPLAYED: 'somebody repeats the first message of another handshake',
   KEY_INVALID: 'the other side uses a key that gives no security',
   CERTIFICATE_INVALID: 'the certificate is not signed by its node, is for another key, or runs too long',
   CERTIFICATE_EXPIRED: 'the certificate has expired, or a clock is wrong',

@@ -6,7 +6,6 @@ import {
   type Handshake,
   type HandshakeErrorCode,
   type HandshakeOptions,
-  type PeerIdentity,
   type SecureSession,
 } from '@aiv/transport-api'
 import type { X25519KeyPair } from './crypto.js'
@@ -60,8 +59,8 @@ export class OfferingHandshake implements Handshake {
     ticket.secret.fill(0)
   }
 
-  get resumes(): PeerIdentity {
-    return this.#ticket.remote
+  get resumes(): Pick<SecureSession, 'remote' | 'remotePayload'> {
+    return this.#ticket
   }
 
   get outcome(): SecureSession | AivError<HandshakeErrorCode> | undefined {
@@ -164,8 +163,10 @@ export class AnsweringHandshake implements Handshake {
     }
     if (message.length < MIN_OFFER_BYTES || message.length > MAX_OFFER_BYTES) return this.#fail('HANDSHAKE_MALFORMED')
     const ticket = this.#find(message.subarray(0, TICKET_ID_BYTES))
-    if (ticket !== undefined) this.#accept(ticket, message)
-    else this.#answerInFull(message)
+    if (ticket !== undefined) return this.#accept(ticket, message)
+    // its initiator would take the answer for "not read", and say it again
+    if (this.#parts.tickets.wasReadEarly(message.subarray(0, TICKET_ID_BYTES))) return this.#fail('HANDSHAKE_REPLAYED')
+    this.#answerInFull(message)
   }
 
   #answerInFull(offer: Uint8Array): void {
@@ -192,7 +193,9 @@ export class AnsweringHandshake implements Handshake {
     tickets.spend(ticket)
     const read = readOffer(message)
     if (read === undefined) return this.#fail('HANDSHAKE_MALFORMED')
-    if (read.early !== undefined && !(Math.abs(clock.unixNow() - read.sentAt) <= EARLY_AGE_MS)) {
+    const now = clock.unixNow()
+    const isTimely = Math.abs(now - read.sentAt) <= EARLY_AGE_MS
+    if (read.early !== undefined && !(isTimely && tickets.readEarly(ticket.id, now))) {
       state.wipe()
       this.#state = undefined
       return this.#answerInFull(offer)

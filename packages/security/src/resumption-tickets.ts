@@ -7,6 +7,10 @@ export const TICKET_LIFETIME_MS = 86_400_000
 /** Tickets kept for each direction, less than 3 MiB in all; the one made first goes first. */
 export const MAX_TICKETS = 1_024
 
+/** Names of tickets whose early part was read, some 2 MiB; each is kept for a minute at least. */
+export const MAX_READ_EARLY = 16_384
+const READ_EARLY_MS = 60_000
+
 /** What both sides of a session keep of it, so that their next handshake can begin with it. In memory only. */
 export interface ResumptionTicket {
   /** Says which one it is, in the clear: 16 bytes that nobody else can tell from random ones. */
@@ -17,6 +21,8 @@ export interface ResumptionTicket {
   readonly label: string
   readonly remote: PeerIdentity
   readonly remoteStatic: Uint8Array
+  /** What the other side said of itself then. */
+  readonly remotePayload: Uint8Array
   /** Our static key then: with another one, everything is proven anew. */
   readonly ownStatic: Uint8Array
   /** Unix time in ms: the end of the other side's certificate, or a day after the last full handshake. */
@@ -31,6 +37,8 @@ export class ResumptionTickets {
   readonly #dialled = new Map<NodeId, ResumptionTicket>()
   readonly #accepted = new Map<string, ResumptionTicket>()
   readonly #acceptedOf = new Map<NodeId, string>()
+  /** By the name of the ticket, when. The first one is the oldest. */
+  readonly #readEarly = new Map<string, number>()
 
   /** How many there are. */
   get size(): number {
@@ -92,6 +100,25 @@ export class ResumptionTickets {
   /** It was used: a second time somebody only repeats what was said the first time. */
   spend(ticket: ResumptionTicket): void {
     this.#forgetAccepted(ticket.remote.nodeId)
+  }
+
+  /**
+   * Notes that what came early with this ticket is read. False: there are too many of a minute to remember one more, and
+   * it must not be.
+   */
+  readEarly(id: Uint8Array, unixNow: number): boolean {
+    for (const [oldest, at] of this.#readEarly) {
+      if (this.#readEarly.size < MAX_READ_EARLY) break
+      if (Math.abs(unixNow - at) < READ_EARLY_MS) return false
+      this.#readEarly.delete(oldest)
+    }
+    this.#readEarly.set(toHex(id), unixNow)
+    return true
+  }
+
+  /** Whether something came early with this ticket and was read. */
+  wasReadEarly(id: Uint8Array): boolean {
+    return this.#readEarly.has(toHex(id))
   }
 
   #forgetDialled(node: NodeId): void {

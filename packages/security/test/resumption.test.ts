@@ -21,7 +21,7 @@ import {
   nodeCrypto,
   secureChannels,
 } from '../src/index.js'
-import { ResumptionTickets, type ResumptionTicket } from '../src/resumption-tickets.js'
+import { MAX_READ_EARLY, ResumptionTickets, type ResumptionTicket } from '../src/resumption-tickets.js'
 import { cryptos } from './cryptos.js'
 
 const utf8 = new TextEncoder()
@@ -305,7 +305,10 @@ describe('what comes early', () => {
     const world = new World()
     world.meet()
     const { initiator, responder } = world.begin()
-    expect(initiator.resumes).toEqual({ nodeId: world.bob.identity.nodeId, publicKey: world.bob.identity.publicKey })
+    expect(initiator.resumes).toMatchObject({
+      remote: { nodeId: world.bob.identity.nodeId, publicKey: world.bob.identity.publicKey },
+      remotePayload: utf8.encode('of the responder'),
+    })
     const offer = initiator.pollMessage(early) as Uint8Array
     expect(toHex(offer)).not.toContain('07'.repeat(8))
     responder.handleMessage(offer)
@@ -314,7 +317,22 @@ describe('what comes early', () => {
     expect([session(initiator).resumed, session(responder).resumed]).toEqual([true, true])
     const again = world.begin().responder
     again.handleMessage(offer)
-    expect([again.pollMessage()?.[0], again.early]).toEqual([0, undefined])
+    expect([again.pollMessage(), again.early, codeOf(again)]).toEqual([undefined, undefined, 'HANDSHAKE_REPLAYED'])
+  })
+
+  test('is not said to be unread by a second copy of the message, with which the initiator would say it again', () => {
+    const world = new World()
+    world.meet()
+    const { initiator, responder } = world.begin()
+    const offer = initiator.pollMessage(early) as Uint8Array
+    responder.handleMessage(offer)
+    expect(responder.early).toEqual(early)
+    // even when others have dialled since, and the responder with them
+    for (let i = 0; i < 3; i++) world.meet({}, world.party(i + 5), world.bob)
+    world.now += 50_000
+    const second = world.begin().responder
+    second.handleMessage(offer)
+    expect(codeOf(second)).toBe('HANDSHAKE_REPLAYED')
   })
 
   test('may be empty, and is not there where nothing was given', () => {
@@ -365,7 +383,7 @@ describe('what comes early', () => {
     // the ticket is spent either way
     const again = world.begin().responder
     again.handleMessage(offer)
-    expect(again.pollMessage()?.[0]).toBe(0)
+    expect([again.early, codeOf(again)]).toEqual([undefined, taken ? 'HANDSHAKE_REPLAYED' : undefined])
   })
 
   test('is refused where the node that answers is another one, and read by nobody', () => {
@@ -469,11 +487,24 @@ describe('the tickets', () => {
     label: 'test/1',
     remote: { nodeId: `node-${node}` as never, publicKey: fill(1) },
     remoteStatic: fill(2),
+    remotePayload: fill(4),
     ownStatic: own,
     notAfter: start + 1_000,
   })
 
   const has = (tickets: ResumptionTickets, node: number) => tickets.hasDialled(`node-${node}` as never, start, own)
+
+  test('of which something was read early are remembered, for a minute at least; what cannot be is not read', () => {
+    const tickets = new ResumptionTickets()
+    const id = (i: number) => Uint8Array.from({ length: 16 }, (_, at) => (at < 4 ? i >>> (8 * at) : 0))
+    for (let i = 0; i < MAX_READ_EARLY; i++) expect(tickets.readEarly(id(i), start + i)).toBe(true)
+    expect(tickets.readEarly(id(-1), start + 59_999)).toBe(false)
+    expect([tickets.wasReadEarly(id(0)), tickets.wasReadEarly(id(-1))]).toEqual([true, false])
+    expect(tickets.readEarly(id(-1), start + 60_000)).toBe(true)
+    expect([tickets.wasReadEarly(id(0)), tickets.wasReadEarly(id(1))]).toEqual([false, true])
+    // with a clock that was set back nothing is forgotten early
+    expect(tickets.readEarly(id(-2), start - 1_000)).toBe(false)
+  })
 
   test('are bounded, the oldest go first and are wiped', () => {
     const tickets = new ResumptionTickets()

@@ -52,6 +52,7 @@ export interface SecureChannels {
 export type HandshakeErrorCode =
   | 'HANDSHAKE_MALFORMED' // a message of the wrong size or out of turn
   | 'HANDSHAKE_DECRYPT' // a tag is wrong: other keys, another prologue, or tampering
+  | 'HANDSHAKE_REPLAYED' // a first message whose early part was read already
   | 'KEY_INVALID' // small-order or non-canonical key, or an all-zero shared secret
   | 'CERTIFICATE_INVALID' // not signed by the node key it names, or for another static key
   | 'CERTIFICATE_EXPIRED'
@@ -71,11 +72,14 @@ export interface Handshake {
    */
   pollMessage(early?: Uint8Array): Uint8Array | undefined
   /**
-   * Initiator whose handshake builds on the last one: the node that was proven then, and the only one that can read
-   * what our first message holds. Otherwise `undefined`.
+   * Initiator whose handshake builds on the last one: the node that was proven then, the only one that can read what our
+   * first message holds, and what it had to say. Otherwise `undefined`.
    */
-  readonly resumes?: PeerIdentity | undefined
-  /** Responder: what came early. It is there once, since what it came with is used once, and at most 30 s old. */
+  readonly resumes?: Pick<SecureSession, 'remote' | 'remotePayload'> | undefined
+  /**
+   * Responder: what came early. It is read once, is at most 30 s old, and an initiator that is told that it was not read
+   * may send it again: the responder sees to it that it is told the truth.
+   */
   readonly early?: Uint8Array | undefined
   /**
    * `undefined` while it goes on. The initiator has a session once its last message has been polled or, where the
