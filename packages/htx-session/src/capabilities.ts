@@ -1,4 +1,4 @@
-import type { CipherSuite, HandshakePattern } from '@aiv/transport-api'
+import { equalBytes, type CipherSuite, type HandshakePattern } from '@aiv/transport-api'
 
 /** The only version of the frame that this package speaks: 1.1. */
 export const HTX_VERSION = 0x11
@@ -54,24 +54,34 @@ export function encodeCapabilities(capabilities: Capabilities): Uint8Array {
   return Uint8Array.from(out)
 }
 
+/** What was decoded last. Nodes mostly say the same as the one before, and few handshakes are enough to be compiled. */
+let last: { readonly bytes: Uint8Array; readonly capabilities: Capabilities } | undefined
+
 /**
  * `undefined` for bytes that are no such list: cut off, not ascending, a wrong length, or sizes below what every side
  * takes (4,096-byte frames, 1,024-byte messages). Unknown types are passed over, missing ones have their defaults.
  */
 export function decodeCapabilities(bytes: Uint8Array): Capabilities | undefined {
+  if (last !== undefined && equalBytes(last.bytes, bytes)) return last.capabilities
+  const capabilities = decode(bytes)
+  if (capabilities !== undefined) last = { bytes: bytes.slice(), capabilities }
+  return capabilities
+}
+
+function decode(bytes: Uint8Array): Capabilities | undefined {
   let versions: readonly number[] = [HTX_VERSION]
   let patterns: readonly HandshakePattern[] = ['XX']
   let suites: readonly CipherSuite[] = []
   let maxFrameBytes = 65_536
   let maxMessageBytes = 16 * 1024 * 1024
   let lz4 = false
-  let last = -1
+  let lastType = -1
   for (let offset = 0; offset < bytes.length;) {
     const type = bytes[offset] as number
     const length = bytes[offset + 1]
-    if (length === undefined || type <= last || offset + 2 + length > bytes.length) return undefined
+    if (length === undefined || type <= lastType || offset + 2 + length > bytes.length) return undefined
     const value = bytes.subarray(offset + 2, offset + 2 + length)
-    last = type
+    lastType = type
     offset += 2 + length
     if (type === Tlv.Versions) versions = [...value]
     else if (type === Tlv.Patterns)
