@@ -42,6 +42,11 @@ export class AckSchedule {
     return this.#received > this.#acknowledged && now - this.#lastAt >= RIDE_INTERVAL_MS
   }
 
+  /** The handshake measured the round trip: the first answer need not carry an ACK, which is often the only one. */
+  onOpen(now: Millis): void {
+    this.#lastAt = now
+  }
+
   onTimeout(now: Millis): void {
     if (now < this.#dueAt) return
     this.#overdue = true

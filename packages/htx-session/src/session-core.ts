@@ -734,6 +734,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     this.#compression.allowed = this.#start.options.compression && remoteCapabilities.lz4
     if (this.#compression.allowed) this.#maxPlainBytes = Math.min(this.#maxPlainBytes, MAX_COMPRESSED_PLAIN_BYTES)
     if (this.#unproven === undefined) this.#measureHandshake()
+    this.#acks.onOpen(this.#now)
     const { remote, remoteStatic, resumed = false } = session
     const early = this.#unproven !== undefined
     this.#events.push({ type: 'established', remote, remoteStatic, pattern, suite, remoteCapabilities, resumed, early })

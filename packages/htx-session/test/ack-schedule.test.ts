@@ -15,6 +15,13 @@ describe('the schedule of acknowledgements', () => {
     expect(acks.mayRide(105)).toBe(true)
   })
 
+  test('lets none ride with the first answer', () => {
+    const acks = new AckSchedule(25)
+    acks.onOpen(99)
+    acks.onReceived(100, 64)
+    expect([acks.mayRide(100), acks.mayRide(104), acks.dueAt]).toEqual([false, true, 125])
+  })
+
   test('waits 25 ms for a few bytes, 5 ms for some, and a millisecond at most for 32 KiB', () => {
     const due = (bytes: number): number => {
       const acks = new AckSchedule(25)
