@@ -245,7 +245,7 @@ export class HtxConnection implements Connection {
       for (const event of held) this.#deliver(this.#handler, event)
     }
     while (this.#session.hasEvents) {
-      if (this.#handler !== undefined) this.#giveOutPackets(this.#handler)
+      if (this.#handler !== undefined) this.#session.takePackets(this.#onPacket)
       const event = this.#session.pollEvent()
       if (event === undefined) return
       if (event.type === 'established' && !this.#early) {
@@ -267,11 +267,9 @@ export class HtxConnection implements Connection {
     }
   }
 
-  #giveOutPackets(handler: ConnectionHandler): void {
-    for (let bytes; (bytes = this.#session.pollPacket()) !== undefined;) {
-      // What came together with the packet that made its receiver give up is not told
-      if (!this.#aborted) handler.onPacket(bytes, reliable)
-    }
+  readonly #onPacket = (bytes: Uint8Array): void => {
+    // What came together with the packet that made its receiver give up is not told
+    if (!this.#aborted) this.#handler?.onPacket(bytes, reliable)
   }
 
   #deliver(handler: ConnectionHandler, event: HtxSessionEvent): void {

@@ -33,7 +33,7 @@ import { ControlLimiter } from './control-limiter.js'
 import { PING_BYTES, decodeClose, decodeUint64, encodeClose, encodeUint64 } from './control-payloads.js'
 import { DeliveryRate } from './delivery-rate.js'
 import { HtxSessionError } from './errors.js'
-import { Fifo } from './fifo.js'
+import { EventQueue } from './event-queue.js'
 import { ReceiveCredit, SendCredit } from './flow-control.js'
 import { KeepAlive } from './keep-alive.js'
 import { MessageAssembler } from './message-assembler.js'
@@ -74,8 +74,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   /** How long making the link took: until there is a better one, a guess at the round trip. */
   #linkMs = 0
   readonly #decoder: FrameDecoder
-  /** A packet is only its bytes here and a tag that was sent its number: thousands may wait, and most are these. */
-  readonly #events = new Fifo<HtxSessionEvent | Uint8Array | number>()
+  readonly #events = new EventQueue()
   readonly #capabilities: Capabilities
   #handshake: SessionHandshake | undefined
   #remoteCapabilities: Capabilities | undefined
@@ -171,7 +170,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       credit: this.#receiveCredit,
       deliver: (bytes, cost) => {
         this.#heldCredit += cost
-        this.#events.push(bytes)
+        this.#events.pushPacket(bytes)
       },
     })
     this.#acks = new AckSchedule(options.ackDelayMs)
@@ -372,24 +371,19 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   /** Whether {@link pollEvent} has one. */
   get hasEvents(): boolean {
-    return this.#events.length > 0
+    return !this.#events.isEmpty
   }
 
   pollEvent(): HtxSessionEvent | undefined {
-    const bytes = this.pollPacket()
-    if (bytes !== undefined) return { type: 'packet', bytes }
-    const event = this.#events.shift() as HtxSessionEvent | number | undefined
-    if (this.#events.length === 0) this.#releaseHeld()
-    return typeof event === 'number' ? { type: 'sent', tag: event } : event
+    const event = this.#events.shift()
+    if (this.#events.isEmpty) this.#releaseHeld()
+    return event
   }
 
-  /** The packet of the next event, without an object around it; `undefined`, and nothing is taken, if it is another one. */
-  pollPacket(): Uint8Array | undefined {
-    const events = this.#events
-    if (!(events.peek() instanceof Uint8Array)) return undefined
-    const bytes = events.shift() as Uint8Array
-    if (events.length === 0) this.#releaseHeld()
-    return bytes
+  /** Gives out the packets that come next, up to another event, without an object around each of them. */
+  takePackets(take: (bytes: Uint8Array) => void): void {
+    this.#events.takePackets(take)
+    if (this.#events.isEmpty) this.#releaseHeld()
   }
 
   /** Every packet was taken: their credit is the other side's again. */

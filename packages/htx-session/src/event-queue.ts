@@ -1,0 +1,60 @@
+import { Fifo } from './fifo.js'
+import type { HtxSessionEvent } from './session-events.js'
+
+/** Packets that came one after another, with nothing else between them. */
+class PacketRun {
+  readonly packets: Uint8Array[] = []
+  /** So many of them were taken. */
+  taken = 0
+}
+
+/**
+ * What a session has to tell, in order. A packet is only its bytes in here and a tag that was sent its number, and
+ * packets that follow each other are one run: thousands come in a turn, and an object or a place of its own for each
+ * would cost as much as reading it.
+ */
+export class EventQueue {
+  readonly #queue = new Fifo<HtxSessionEvent | PacketRun | number>()
+  /** The youngest of all, where that is one. */
+  #run: PacketRun | undefined
+
+  get isEmpty(): boolean {
+    return this.#queue.length === 0
+  }
+
+  /** A number stands for `sent` with that tag. */
+  push(event: Exclude<HtxSessionEvent, { type: 'packet' }> | number): void {
+    this.#run = undefined
+    this.#queue.push(event)
+  }
+
+  pushPacket(bytes: Uint8Array): void {
+    if (this.#run === undefined) this.#queue.push((this.#run = new PacketRun()))
+    this.#run.packets.push(bytes)
+  }
+
+  /** Gives out the packets that are next, up to another event. What `take` throws leaves the rest of them here. */
+  takePackets(take: (bytes: Uint8Array) => void): void {
+    const run = this.#queue.peek()
+    if (!(run instanceof PacketRun)) return
+    const { packets } = run
+    while (run.taken < packets.length) take(packets[run.taken++] as Uint8Array)
+    this.#shift()
+  }
+
+  shift(): HtxSessionEvent | undefined {
+    const next = this.#queue.peek()
+    if (!(next instanceof PacketRun)) {
+      this.#queue.shift()
+      return typeof next === 'number' ? { type: 'sent', tag: next } : next
+    }
+    // one whose last packet was taken by somebody who threw
+    const bytes = next.packets[next.taken++]
+    if (next.taken >= next.packets.length) this.#shift()
+    return bytes === undefined ? this.shift() : { type: 'packet', bytes }
+  }
+
+  #shift(): void {
+    if (this.#queue.shift() === this.#run) this.#run = undefined
+  }
+}
