@@ -24,6 +24,7 @@ export { type InspectedField, type InspectedFrame, inspectFrame } from './inspec
 export {
   type ChunkHead,
   type ChunkSink,
+  type MessageRun,
   MAX_CHUNK_HEADER_BYTES,
   MAX_MESSAGE_NUMBER,
   PADDING_NUMBER,

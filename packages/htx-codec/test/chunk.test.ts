@@ -5,6 +5,7 @@ import {
   ChunkError,
   type ChunkHead,
   type ChunkSink,
+  type MessageRun,
   MAX_CHUNK_HEADER_BYTES,
   MAX_MESSAGE_NUMBER,
   chunkHeaderLength,
@@ -57,6 +58,40 @@ class Listener implements ChunkSink {
   }
   onPadding(length: number): void {
     this.told.push({ padding: length })
+  }
+}
+
+/** The same, that takes runs of whole messages within such limits. */
+class RunningListener extends Listener {
+  runs = 0
+  #run = { next: 1, leftBytes: 0, maxMessageBytes: 0, costBytes: 16 }
+
+  constructor(limits: { readonly leftBytes: number; readonly maxMessageBytes: number }) {
+    super()
+    this.#run = { ...this.#run, ...limits }
+  }
+  beginRun(): MessageRun {
+    return { ...this.#run, messages: [] }
+  }
+  endRun({ messages, ...run }: MessageRun): void {
+    const bytes = messages.reduce((sum, { length }) => sum + length + run.costBytes, 0)
+    expect(run.next).toBe(this.#run.next + messages.length)
+    expect(run.leftBytes).toBe(this.#run.leftBytes - bytes)
+    expect(messages.every(({ length }) => length <= run.maxMessageBytes)).toBe(true)
+    messages.forEach((message, i) => {
+      const number = this.#run.next + i
+      this.told.push({ number, final: true, total: undefined, bytes: toHex(message) })
+    })
+    if (messages.length > 0) this.runs += 1
+    this.#run = run
+  }
+  override onMessage(number: number, bytes: Uint8Array, start: number, end: number): void {
+    super.onMessage(number, bytes, start, end)
+    this.#run.next = Math.max(this.#run.next, number + 1)
+  }
+  override onChunkStart(number: number, final: boolean, length: number, total: number | undefined): void {
+    super.onChunkStart(number, final, length, total)
+    if (total !== undefined) this.#run.next = Math.max(this.#run.next, number + 1)
   }
 }
 
@@ -259,5 +294,65 @@ describe('chunks', () => {
     { number: 1, final: true, length: -1 },
   ])('refuse to be written as %p', (head) => {
     expect(() => writeChunkHeader(new Uint8Array(MAX_CHUNK_HEADER_BYTES), 0, head)).toThrow(ArgumentError)
+  })
+})
+
+describe('a run of whole messages', () => {
+  const messages = (sizes: readonly number[], first = 1) =>
+    write(
+      sizes.map((size, i) => ({
+        number: first + i,
+        final: true,
+        length: size,
+        bytes: new Uint8Array(size).fill(first + i),
+      })),
+    )
+  const toldBy = (listener: Listener, payload: Bytes): string => {
+    let code = 'none'
+    try {
+      readChunks(payload, listener)
+    } catch (error) {
+      if (!(error instanceof ChunkError)) throw error
+      code = error.code
+    }
+    return JSON.stringify([listener.told, code])
+  }
+
+  test('is read in one, and what follows that is something else the way of single chunks', () => {
+    const open = { number: 4, final: false, length: 5, total: 9, bytes: new Uint8Array(5) }
+    const rest = { number: 4, final: true, length: 4, bytes: new Uint8Array(4) }
+    const payload = Uint8Array.of(...messages([1, 0, 70]), ...write([open, rest]), ...messages([3, 300], 5))
+    const listener = new RunningListener({ leftBytes: 10_000, maxMessageBytes: 1_000 })
+    readChunks(payload, listener)
+    expect([listener.runs, listener.atOnce]).toEqual([2, 0])
+    expect(JSON.stringify(listener.told)).toBe(JSON.stringify(read(payload).told))
+  })
+
+  test.each([
+    ['a message above the limit', { leftBytes: 10_000, maxMessageBytes: 9 }, [9, 10, 1]],
+    ['more bytes than may come', { leftBytes: 40, maxMessageBytes: 100 }, [4, 5, 0]],
+  ])('ends before %s, which is told by itself', (_, limits, sizes) => {
+    const listener = new RunningListener(limits)
+    readChunks(messages(sizes), listener)
+    expect(listener.atOnce).toBeGreaterThan(0)
+    expect(listener.told).toHaveLength(sizes.length)
+  })
+
+  test('tells the same as single chunks, of anything, split anywhere', () => {
+    const limits = fc.record({ leftBytes: fc.nat(2_000), maxMessageBytes: fc.nat(200) })
+    const sizes = fc.array(fc.nat(120), { maxLength: 30 })
+    const valid = fc.oneof(
+      sizes.map((all) => messages(all)),
+      anyChunks.map(write),
+    )
+    const cuts = fc.array(fc.nat(2_000), { maxLength: 5 })
+    fc.assert(
+      fc.property(fc.oneof(valid, valid.chain(mutated)), limits, cuts, (payload, limit, places) => {
+        const expected = toldBy(new Listener(), payload)
+        expect(toldBy(new RunningListener(limit), payload)).toBe(expected)
+        expect(toldBy(new RunningListener(limit), piecesOf(payload, places))).toBe(expected)
+      }),
+      { numRuns: 500 },
+    )
   })
 })

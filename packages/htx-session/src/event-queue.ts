@@ -3,9 +3,9 @@ import type { HtxSessionEvent } from './session-events.js'
 
 /** Packets that came one after another, with nothing else between them. */
 class PacketRun {
-  readonly packets: Uint8Array[] = []
   /** So many of them were taken. */
   taken = 0
+  constructor(readonly packets: Uint8Array[]) {}
 }
 
 /**
@@ -29,8 +29,12 @@ export class EventQueue {
   }
 
   pushPacket(bytes: Uint8Array): void {
-    if (this.#run === undefined) this.#queue.push((this.#run = new PacketRun()))
-    this.#run.packets.push(bytes)
+    this.pushPackets([bytes])
+  }
+
+  pushPackets(packets: Uint8Array[]): void {
+    if (this.#run === undefined) this.#queue.push((this.#run = new PacketRun(packets)))
+    else for (const bytes of packets) this.#run.packets.push(bytes)
   }
 
   /** Gives out the packets that are next, up to another event. What `take` throws leaves the rest of them here. */

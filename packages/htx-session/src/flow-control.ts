@@ -66,6 +66,16 @@ export class ReceiveCredit {
     return this.#received - this.#released
   }
 
+  /** What may still come, the cost of chunks included. */
+  get leftBytes(): number {
+    return this.#limit - this.#received
+  }
+
+  /** Counts chunks that came within {@link leftBytes}, their cost included. */
+  receiveRun(cost: number): void {
+    this.#received += cost
+  }
+
   /** Counts a chunk that came; false when it goes beyond the credit. */
   receive(chunkBytes: number): boolean {
     this.#received += chunkBytes + CHUNK_COST_BYTES

@@ -1,4 +1,4 @@
-import type { ChunkSink } from '@aiv/htx-codec'
+import type { ChunkSink, MessageRun } from '@aiv/htx-codec'
 import type { Millis } from '@aiv/transport-api'
 import { DOUBLE_ZERO } from './double-zero.js'
 import { HtxSessionError } from './errors.js'
@@ -27,6 +27,8 @@ export interface MessageAssemblerOptions {
   readonly credit: ReceiveCredit
   /** A whole message; `cost` is the credit that it holds until the application has taken it. */
   readonly deliver: (bytes: Uint8Array, cost: number) => void
+  /** Several of them, for all of which `cost` stands. */
+  readonly deliverRun: (messages: Uint8Array[], cost: number) => void
 }
 
 /**
@@ -44,6 +46,7 @@ export class MessageAssembler implements ChunkSink {
   #now: Millis = DOUBLE_ZERO
   /** When the progress of the oldest unfinished message is looked at, or of one that is finished meanwhile. */
   #checkAt: Millis = Infinity
+  #runBytes = 0
   // the chunk in hand, between onChunkStart and onChunkEnd
   #current: Unfinished | undefined
   #currentNumber = 0
@@ -72,6 +75,22 @@ export class MessageAssembler implements ChunkSink {
 
   isOpen(number: number): boolean {
     return number < this.#next && this.#unfinished.has(number)
+  }
+
+  beginRun(): MessageRun {
+    const { maxMessageBytes, credit } = this.#options
+    const leftBytes = credit.leftBytes
+    this.#runBytes = leftBytes
+    return { next: this.#next, leftBytes, maxMessageBytes, costBytes: CHUNK_COST_BYTES, messages: [] }
+  }
+
+  endRun({ next, leftBytes, messages }: MessageRun): void {
+    if (messages.length === 0) return
+    const cost = this.#runBytes - leftBytes
+    this.#next = next
+    this.#messageBytes += cost - messages.length * CHUNK_COST_BYTES
+    this.#options.credit.receiveRun(cost)
+    this.#options.deliverRun(messages, cost)
   }
 
   onMessage(number: number, bytes: Uint8Array, start: number, end: number): void {

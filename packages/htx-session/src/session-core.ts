@@ -172,6 +172,10 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
         this.#heldCredit += cost
         this.#events.pushPacket(bytes)
       },
+      deliverRun: (messages, cost) => {
+        this.#heldCredit += cost
+        this.#events.pushPackets(messages)
+      },
     })
     this.#acks = new AckSchedule(options.ackDelayMs)
     this.#keepAlive = new KeepAlive(now, options.keepAliveMs, options.idleTimeoutMs)
@@ -547,7 +551,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   }
 
   #plainFrame(type: FrameType, payload: Uint8Array): Uint8Array {
-    return encodeFrame({ flags: 0, type, sequence: 0, timestamp: this.#timestamp(), payload })
+    const frame = { flags: 0, type, sequence: 0, timestamp: this.#timestamp(), payload }
+    return encodeFrame(frame, this.#start.crc32 ?? platformCrc32)
   }
 
   #timestamp(): number {
