@@ -19,7 +19,6 @@ export class TcpProvider implements LinkProvider {
       largestPacketBytes: maxMessageBytes,
       datagrams: false,
       streams: false,
-      earlyDials: 'once',
       // Rough figures of a phone on Wi-Fi, for comparison with radios; nothing was measured here
       energy: Object.freeze({ idleMilliwatts: 20, microjoulesPerByte: 0.2, millijoulesPerDial: 10 }),
     })

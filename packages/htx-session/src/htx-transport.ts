@@ -81,7 +81,7 @@ export class HtxTransport implements Transport {
   constructor(components: TransportComponents, provider: LinkProvider, options: HtxTransportOptions = {}) {
     this.name = provider.name
     this.schemes = provider.schemes
-    this.profile = provider.profile
+    this.profile = Object.freeze({ ...provider.profile, earlyDials: 'once' })
     this.#components = components
     this.#provider = provider
     this.#options = verifyHtxTransportOptions(options)

@@ -6,6 +6,7 @@ export interface LinkProvider {
   /** Becomes `Transport.name`. */
   readonly name: string
   readonly schemes: readonly string[]
+  /** What the link is; early dials are added, which every HTX session has. */
   readonly profile: TransportProfile
   /**
    * Begins to listen. `undefined`: this provider only dials.

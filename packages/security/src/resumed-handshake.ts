@@ -23,7 +23,7 @@ const MIN_OFFER_BYTES = TICKET_ID_BYTES + 32 + 2 + 16
 const TIME_BYTES = 8
 const MAX_OFFER_BYTES = MIN_OFFER_BYTES + MAX_HANDSHAKE_PAYLOAD_BYTES + TIME_BYTES + MAX_EARLY_BYTES
 /** By so much the clocks of both sides may differ, and so long may what comes early have been held back. */
-export const EARLY_AGE_MS = 30_000
+const EARLY_AGE_MS = 30_000
 /** First byte of the answer to an offer. */
 const Answer = { Full: 0, Resumed: 1 } as const
 

@@ -15,7 +15,6 @@ export function profile(options: HtxTransportOptions): TransportProfile {
     largestPacketBytes: htxSessionOptions(options.session).maxMessageBytes,
     datagrams: false,
     streams: false,
-    earlyDials: 'once',
     // Rough figures of a phone on Wi-Fi, for comparison with radios; nothing was measured here
     energy: Object.freeze({ idleMilliwatts: 20, microjoulesPerByte: 0.21, millijoulesPerDial: 15 }),
   })
