@@ -528,10 +528,21 @@ export class PeerChannel implements PeerLinkOwner {
   }
 
   async #confirmed(): Promise<PeerLink> {
-    const early = this.#links.find(({ connection }) => connection.early === true && connection.direction === 'dialled')
-    const link = early ?? (await this.#round(false))
+    const link =
+      this.#earlyLink('dialled') ?? (await this.#round(false).catch((error: unknown) => this.#orAccepted(error)))
     await link.confirmed()
     return link
+  }
+
+  /** It cannot be dialled, but somebody who says that he is it has dialled us. */
+  #orAccepted(error: unknown): PeerLink {
+    const link = this.#earlyLink('accepted')
+    if (link === undefined) throw error
+    return link
+  }
+
+  #earlyLink(direction: Connection['direction']): PeerLink | undefined {
+    return this.#links.find(({ connection }) => connection.early === true && connection.direction === direction)
   }
 
   /** One round over all addresses; several callers share it. `early`: there is something to say at once. */

@@ -317,6 +317,15 @@ describe('a dial where nothing that is sent can be replayed', () => {
     expect(transport).toBe('second')
   })
 
+  test('cannot be made to a peer without an address; one that has dialled us is waited for', async () => {
+    const { world, node, first, peer } = await setup('once')
+    const connection = first.accept(peer, true)
+    const connecting = node.connect(peer.nodeId)
+    await world.advance(100)
+    connection.establish()
+    expect(await world.settled(connecting)).toMatchObject({ transport: 'first', direction: 'accepted' })
+  })
+
   test('is given two seconds before its messages go again', async () => {
     const { world, connection } = await dialling('once')
     connection.rttMs = undefined

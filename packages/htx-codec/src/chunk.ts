@@ -72,7 +72,7 @@ export interface ChunkSink {
   endRun?(run: MessageRun): void
   /** Whether chunks of this message came before, and its final one did not: then no total length stands in the head. */
   isOpen(number: number): boolean
-  /** A whole message in one chunk, lying in one piece at `bytes[start, end)`: the way of most messages. */
+  /** A whole message in one chunk that no run took, lying in one piece at `bytes[start, end)`. */
   onMessage(number: number, bytes: Uint8Array, start: number, end: number): void
   /**
    * The head of any other chunk. `total` is the length of the whole message where one opens here (equal to `length` when

@@ -96,8 +96,10 @@ export interface SecureSession {
   /** What the other side sent as {@link HandshakeOptions.payload}. */
   readonly remotePayload: Uint8Array
   /**
-   * It builds on the last one, and what the initiator sent early was taken; without it, nothing of that was read. A responder has proof that the other side is there when it has opened its first record,
-   * not before: until then it may be a repetition. The initiator therefore has to send one, even if it has nothing to say. @defaultValue false
+   * It builds on the last one. What the initiator sent early was read then, and otherwise nothing of it was. A responder
+   * has proof that the other side is there when it has opened its first record, not before: until then somebody may only
+   * have held its message back. The initiator therefore has to send one, even if it has nothing to say.
+   * @defaultValue false
    */
   readonly resumed?: boolean
   /** The same on both sides, unique to this handshake. */
