@@ -64,8 +64,8 @@ export interface MessageRun {
 /** Where {@link readChunks} puts what it finds. */
 export interface ChunkSink {
   /**
-   * Asked where a run may begin: at the start of a payload and behind a final chunk. Whole messages that keep to what it
-   * says go there; all else, with its faults, goes the way of single chunks. A sink without it gets only those.
+   * Asked where a whole message lies. This one and those behind it that keep to what it says go there; all else, with its
+   * faults, goes the way of single chunks. A sink without it gets only those.
    */
   beginRun?(): MessageRun
   /** Follows {@link beginRun}, with what the run has become; perhaps nothing. */
@@ -109,12 +109,7 @@ export function readChunks(payload: Bytes, sink: ChunkSink): void {
 function readWhole(bytes: Uint8Array, start: number, sink: ChunkSink): number {
   const end = bytes.length
   let at = start
-  let mayRun = sink.beginRun !== undefined
   while (at < end) {
-    if (mayRun) {
-      at = runOf(bytes, at, sink)
-      if (at === end) return end
-    }
     const begin = at
     const key = readVarint(bytes, at)
     if (key < 0) return begin
@@ -124,12 +119,18 @@ function readWhole(bytes: Uint8Array, start: number, sink: ChunkSink): number {
     at += 1 << ((bytes[at] as number) >>> 6)
     const final = key % 2 === 1
     const number = (key - (final ? 1 : 0)) / 2
-    mayRun = final && sink.beginRun !== undefined
     if (final && number !== PADDING_NUMBER) {
       const next = at + length
       if (next > end) return begin
       if (sink.isOpen(number)) deliver(sink, number, true, undefined, bytes, at, next)
-      else sink.onMessage(number, bytes, at, next)
+      else {
+        const behind = runOf(bytes, begin, sink)
+        if (behind > begin) {
+          at = behind
+          continue
+        }
+        sink.onMessage(number, bytes, at, next)
+      }
       at = next
       continue
     }
@@ -156,7 +157,8 @@ function readWhole(bytes: Uint8Array, start: number, sink: ChunkSink): number {
 }
 
 function runOf(bytes: Uint8Array, start: number, sink: ChunkSink): number {
-  const run = sink.beginRun?.() as MessageRun
+  const run = sink.beginRun?.()
+  if (run === undefined) return start
   const end = readRun(bytes, start, run)
   sink.endRun?.(run)
   return end
@@ -173,8 +175,9 @@ function readRun(bytes: Uint8Array, start: number, run: MessageRun): number {
     if (readVarint(bytes, begin) !== next * 2 + 1) break
     let at = begin + (1 << ((bytes[begin] as number) >>> 6))
     const length = readVarint(bytes, at)
+    if (length < 0) break
     at += 1 << ((bytes[at] as number) >>> 6)
-    if (length < 0 || length > maxMessageBytes || length + costBytes > leftBytes || at + length > end) break
+    if (length > maxMessageBytes || length + costBytes > leftBytes || at + length > end) break
     messages.push(new Uint8Array(buffer, byteOffset + at, length))
     leftBytes -= length + costBytes
     next += 1

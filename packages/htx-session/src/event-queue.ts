@@ -1,3 +1,4 @@
+import type { ConnectionHandler, PacketInfo } from '@aiv/transport-api'
 import { Fifo } from './fifo.js'
 import type { HtxSessionEvent } from './session-events.js'
 
@@ -37,13 +38,24 @@ export class EventQueue {
     else for (const bytes of packets) this.#run.packets.push(bytes)
   }
 
-  /** Gives out the packets that are next, up to another event. What `take` throws leaves the rest of them here. */
-  takePackets(take: (bytes: Uint8Array) => void): void {
+  /**
+   * Gives out the packets that are next, up to another event. What `handler` throws leaves the rest of them here.
+   * Calls it from the loop and by nobody in between, who would be compiled with all that the handler does once more.
+   */
+  takePackets(handler: Pick<ConnectionHandler, 'onPacket'>, info: PacketInfo): void {
     const run = this.#queue.peek()
     if (!(run instanceof PacketRun)) return
     const { packets } = run
-    while (run.taken < packets.length) take(packets[run.taken++] as Uint8Array)
+    while (run.taken < packets.length) handler.onPacket(packets[run.taken++] as Uint8Array, info)
     this.#shift()
+  }
+
+  /** Packets that were not taken are not told. The run in hand, when `takePackets` is what calls this, ends there. */
+  dropPackets(): void {
+    this.#queue.remove((event) => {
+      if (event instanceof PacketRun) event.packets.length = 0
+      return false
+    })
   }
 
   shift(): HtxSessionEvent | undefined {

@@ -114,7 +114,7 @@ export class HtxConnection implements Connection {
         if (this.#closed) return
         const now = this.#clock.now()
         try {
-          this.#session.handleInput(now, bytes)
+          if (!this.#session.handleInput(now, bytes)) return
         } catch (error) {
           // A mistake of ours, which bytes of somebody else's have found: it costs this connection and not the process
           return this.abort(error instanceof Error ? error : new Error(String(error)))
@@ -245,7 +245,7 @@ export class HtxConnection implements Connection {
       for (const event of held) this.#deliver(this.#handler, event)
     }
     while (this.#session.hasEvents) {
-      if (this.#handler !== undefined) this.#session.takePackets(this.#onPacket)
+      if (this.#handler !== undefined) this.#session.takePackets(this.#handler, reliable)
       const event = this.#session.pollEvent()
       if (event === undefined) return
       if (event.type === 'established' && !this.#early) {
@@ -265,11 +265,6 @@ export class HtxConnection implements Connection {
       if (this.#handler === undefined) this.#held.push(event)
       else this.#deliver(this.#handler, event)
     }
-  }
-
-  readonly #onPacket = (bytes: Uint8Array): void => {
-    // What came together with the packet that made its receiver give up is not told
-    if (!this.#aborted) this.#handler?.onPacket(bytes, reliable)
   }
 
   #deliver(handler: ConnectionHandler, event: HtxSessionEvent): void {

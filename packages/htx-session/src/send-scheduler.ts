@@ -42,6 +42,13 @@ export interface FramePlan {
   readonly chunks: number
 }
 
+/** Messages of a batch that go into one frame: where the last of them ends, how many, and their bytes without heads. */
+interface BatchPart {
+  end: number
+  messages: number
+  bytes: number
+}
+
 /**
  * Decides which chunk goes next: strictly by priority, messages of one priority one after another, small ones together.
  * A lower priority goes on only where a higher one has nothing to send. Keeps to credit and to the limits on unfinished
@@ -52,6 +59,7 @@ export class SendScheduler {
   readonly #credit: SendCredit
   readonly #pieces: Uint8Array[] = []
   readonly #plan = { pieces: this.#pieces, bytes: 0, messageBytes: 0, chunks: 0 }
+  readonly #part: BatchPart = { end: 0, messages: 0, bytes: 0 }
   /** Batches that are all in the plan in hand. */
   readonly #spent: MessageBatch[] = []
   #nextNumber = 1
@@ -129,21 +137,11 @@ export class SendScheduler {
     }
     if (!fits && this.#left < MIN_BATCH_PART_BYTES && this.#plan.chunks > 0) return 'stop'
     const { slab } = batch
-    const limit = Math.min(end, start + this.#left)
-    let at = start
-    let taken = 0
-    let bytes = 0
-    while (at < end) {
-      const length = readVarint(slab, at + KEY_BYTES)
-      const next = at + KEY_BYTES + varintLength(length) + length
-      if (next > limit || bytes + taken * CHUNK_COST_BYTES + length > credit) break
-      if (!right) writeBatchKey(slab, at, this.#nextNumber + taken)
-      taken += 1
-      bytes += length
-      at = next
-    }
-    if (taken > 0) this.#takeFromBatch(batch, priority, at, taken, bytes)
-    if (at < end) return 'stop'
+    const part = this.#part
+    measurePart(part, slab, start, Math.min(end, start + this.#left), credit)
+    if (!right) renumber(slab, start, part.end, this.#nextNumber)
+    if (part.messages > 0) this.#takeFromBatch(batch, priority, part.end, part.messages, part.bytes)
+    if (part.end < end) return 'stop'
     this.#spent.push(batch)
     return 'added'
   }
@@ -267,5 +265,37 @@ export class SendScheduler {
     const before = message.offset
     this.#addChunk(now, message, priority)
     this.#starvedBytes -= message.offset - before
+  }
+}
+
+/**
+ * What of the chunks from `start` on fits before `limit` and into the credit. A loop over messages in a function of its
+ * own: it is hot after a few frames, and what it is part of would be compiled with it
+ * (docs/decisions/0136-hot-code-in-few-pieces.md).
+ */
+function measurePart(part: BatchPart, slab: Uint8Array, start: number, limit: number, credit: number): void {
+  let at = start
+  let messages = 0
+  let bytes = 0
+  while (at < limit) {
+    const length = readVarint(slab, at + KEY_BYTES)
+    const next = at + KEY_BYTES + varintLength(length) + length
+    if (next > limit || bytes + messages * CHUNK_COST_BYTES + length > credit) break
+    messages += 1
+    bytes += length
+    at = next
+  }
+  part.end = at
+  part.messages = messages
+  part.bytes = bytes
+}
+
+/** Writes the numbers of the chunks in `slab[start, end)` again: the first one gets `number`. */
+function renumber(slab: Uint8Array, start: number, end: number, number: number): void {
+  let next = number
+  for (let at = start; at < end; next++) {
+    writeBatchKey(slab, at, next)
+    const length = readVarint(slab, at + KEY_BYTES)
+    at += KEY_BYTES + varintLength(length) + length
   }
 }

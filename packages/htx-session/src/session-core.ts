@@ -15,9 +15,11 @@ import {
   ArgumentError,
   type Bytes,
   type CloseReason,
+  type ConnectionHandler,
   type ConnectionStats,
   MAX_EARLY_BYTES,
   type Millis,
+  type PacketInfo,
   type PeerIdentity,
   type ProtocolCore,
   type SendOptions,
@@ -124,6 +126,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   #talked = false
   #pong: Uint8Array | undefined
 
+  /** The input in hand has completed a frame, or belongs to the handshake. */
+  #stirred = false
   // the frame that arrives in pieces
   #frameType = 0
   #frameFlags = 0
@@ -215,20 +219,32 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   // ---- input
 
-  handleInput(now: Millis, bytes: Uint8Array): void {
-    if (this.#state === 'closed' || bytes.length === 0) return
+  /**
+   * Takes the next bytes of the stream, of any number. False where nothing has come of them: the middle of a frame,
+   * behind which there is no output, no event and no earlier deadline.
+   */
+  handleInput(now: Millis, bytes: Uint8Array): boolean {
+    if (this.#state === 'closed' || bytes.length === 0) return false
     this.#now = now
     this.#receivedBytes += bytes.length
-    if (this.#state === 'handshaking') this.#concludeHandshake()
+    this.#stirred = this.#state === 'handshaking'
+    if (this.#stirred) this.#concludeHandshake()
     if (this.#keepAlive.heard(now)) this.#events.push({ type: 'liveness', state: 'alive' })
     // behind a CLOSE there is nothing to read, not even frames
-    if (this.#deaf()) return
+    if (this.#deaf()) return true
     this.#assembler.setTime(now)
     try {
       this.#decoder.push(bytes, this.#sink)
     } catch (error) {
       this.#onFault(error)
+      return true
     }
+    if (this.#stirred) this.#onFrames(now)
+    return this.#stirred || this.hasEvents || this.#acks.isDue(now)
+  }
+
+  /** What came in one input had at least one whole frame in it. */
+  #onFrames(now: Millis): void {
     if (this.#isClosed()) return
     this.#acks.onReceived(now, this.#assembler.messageBytes)
     if (this.#talked || this.#limited) this.#checkLimiter(now)
@@ -347,6 +363,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   /** Ends the session at once and without a CLOSE, so that the other side takes it for a broken connection. */
   abort(now: Millis, error: Error): void {
     this.#now = now
+    this.#events.dropPackets()
     if (this.#state === 'closed') return
     const reason =
       error instanceof AivError
@@ -385,8 +402,8 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
   }
 
   /** Gives out the packets that come next, up to another event, without an object around each of them. */
-  takePackets(take: (bytes: Uint8Array) => void): void {
-    this.#events.takePackets(take)
+  takePackets(handler: Pick<ConnectionHandler, 'onPacket'>, info: PacketInfo): void {
+    this.#events.takePackets(handler, info)
     if (this.#events.isEmpty) this.#releaseHeld()
   }
 
@@ -564,6 +581,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
 
   readonly #sink: FrameSink = {
     onFrame: (header, headerBytes, payload) => {
+      this.#stirred = true
       if (this.#deaf()) return
       if (this.#opener === undefined || this.#isRefusal(header)) return this.#onPlainFrame(header, payload)
       const { type, flags, length } = header
@@ -586,6 +604,7 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
       this.#frameFilled += piece.length
     },
     onFrameEnd: () => {
+      this.#stirred = true
       if (this.#deaf()) return
       if (this.#opener === undefined || !this.#frameSealed) {
         const payload = this.#framePayload

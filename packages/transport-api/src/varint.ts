@@ -67,8 +67,9 @@ export function varintLengthFrom(first: number): number {
  * Longer forms than needed are taken, as RFC 9000 does.
  */
 export function readVarint(source: Uint8Array, offset: number): number {
-  const first = source[offset]
-  if (first === undefined) return -1
+  // not by what is found beyond the end: that throws away compiled code, whose reads were all within bounds before
+  if (!(offset < source.length)) return -1
+  const first = source[offset] as number
   const length = 1 << (first >>> 6)
   if (offset + length > source.length) return -1
   if (length === 1) return first
