@@ -98,62 +98,13 @@ export interface ChunkSink {
  * of its first chunk, or a number above 2^53 − 1.
  */
 export function readChunks(payload: Bytes, sink: ChunkSink): void {
-  if (!(payload instanceof Uint8Array)) return readPieces(payload, sink)
-  if (readWhole(payload, 0, sink) < payload.length) throw cutOff()
-}
-
-/**
- * The fast way: reads the chunks that lie whole in `bytes` from `start` on, and returns where the first one begins that
- * does not, or the end.
- */
-function readWhole(bytes: Uint8Array, start: number, sink: ChunkSink): number {
-  const end = bytes.length
-  let at = start
-  while (at < end) {
-    const begin = at
-    const key = readVarint(bytes, at)
-    if (key < 0) return begin
-    at += 1 << ((bytes[at] as number) >>> 6)
-    const length = readVarint(bytes, at)
-    if (length < 0) return begin
-    at += 1 << ((bytes[at] as number) >>> 6)
-    const final = key % 2 === 1
-    const number = (key - (final ? 1 : 0)) / 2
-    if (final && number !== PADDING_NUMBER) {
-      const next = at + length
-      if (next > end) return begin
-      if (sink.isOpen(number)) deliver(sink, number, true, undefined, bytes, at, next)
-      else {
-        const behind = runOf(bytes, begin, sink)
-        if (behind > begin) {
-          at = behind
-          continue
-        }
-        sink.onMessage(number, bytes, at, next)
-      }
-      at = next
-      continue
-    }
-    if (final) {
-      if (at + length > end) return begin
-      sink.onPadding(length)
-      at += length
-      continue
-    }
-    if (length === 0 || number === PADDING_NUMBER) throw neverEnds(number)
-    let total: number | undefined
-    if (!sink.isOpen(number)) {
-      total = readVarint(bytes, at)
-      if (total < 0) return begin
-      if (total <= length) throw totalTooSmall()
-      at += 1 << ((bytes[at] as number) >>> 6)
-    }
-    const next = at + length
-    if (next > end) return begin
-    deliver(sink, number, false, total, bytes, at, next)
-    at = next
+  let start = 0
+  if (payload instanceof Uint8Array) {
+    start = runOf(payload, 0, sink)
+    if (start === payload.length) return
   }
-  return at
+  const cursor = new PieceCursor(payload, start)
+  while (cursor.left > 0) readChunk(cursor, sink)
 }
 
 function runOf(bytes: Uint8Array, start: number, sink: ChunkSink): number {
@@ -188,63 +139,52 @@ function readRun(bytes: Uint8Array, start: number, run: MessageRun): number {
   return begin
 }
 
-function deliver(
-  sink: ChunkSink,
-  number: number,
-  final: boolean,
-  total: number | undefined,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): void {
-  sink.onChunkStart(number, final, end - start, total)
-  if (end > start) sink.onChunkBytes(bytes.subarray(start, end))
-  sink.onChunkEnd()
-}
-
-/** The way for a payload in several pieces: the head of a chunk that crosses a border is gathered. */
-function readPieces(pieces: readonly Uint8Array[], sink: ChunkSink): void {
-  const cursor = new PieceCursor(pieces)
-  const scratch = new Uint8Array(MAX_CHUNK_HEADER_BYTES)
-  for (;;) {
-    cursor.skip(readWhole(cursor.piece, cursor.offset, sink) - cursor.offset)
-    if (cursor.left === 0) return
-    const gathered = cursor.peek(scratch)
-    const key = readVarint(gathered, 0)
-    if (key < 0) throw cutOff()
-    let at = 1 << ((gathered[0] as number) >>> 6)
-    const length = readVarint(gathered, at)
-    if (length < 0) throw cutOff()
-    at += 1 << ((gathered[at] as number) >>> 6)
-    const final = key % 2 === 1
-    const number = (key - (final ? 1 : 0)) / 2
-    if (!final && (length === 0 || number === PADDING_NUMBER)) throw neverEnds(number)
-    const open = number !== PADDING_NUMBER && sink.isOpen(number)
-    let total: number | undefined = open ? undefined : length
-    if (!final && !open) {
-      total = readVarint(gathered, at)
-      if (total < 0) throw cutOff()
-      if (total <= length) throw totalTooSmall()
-      at += 1 << ((gathered[at] as number) >>> 6)
-    }
-    if (at + length > cursor.left) throw cutOff()
-    cursor.skip(at)
-    if (number === PADDING_NUMBER) {
-      sink.onPadding(length)
-      cursor.skip(length)
-    } else if (final && !open && length <= cursor.leftInPiece) {
-      // only its head crossed the border
-      sink.onMessage(number, cursor.piece, cursor.offset, cursor.offset + length)
-      cursor.skip(length)
-    } else {
-      sink.onChunkStart(number, final, length, total)
-      cursor.take(length, sink)
-      sink.onChunkEnd()
-    }
+/** One chunk, or a run that begins with it. */
+function readChunk(cursor: PieceCursor, sink: ChunkSink): void {
+  const head = cursor.head()
+  const headAt = head === cursor.piece ? cursor.offset : 0
+  let at = headAt
+  const key = readVarint(head, at)
+  if (key < 0) throw cutOff()
+  at += 1 << ((head[at] as number) >>> 6)
+  const length = readVarint(head, at)
+  if (length < 0) throw cutOff()
+  at += 1 << ((head[at] as number) >>> 6)
+  const final = key % 2 === 1
+  const number = (key - (final ? 1 : 0)) / 2
+  if (!final && (length === 0 || number === PADDING_NUMBER)) throw neverEnds(number)
+  const open = number !== PADDING_NUMBER && sink.isOpen(number)
+  let total: number | undefined = open ? undefined : length
+  if (!final && !open) {
+    total = readVarint(head, at)
+    if (total < 0) throw cutOff()
+    if (total <= length) throw totalTooSmall()
+    at += 1 << ((head[at] as number) >>> 6)
+  }
+  const headBytes = at - headAt
+  if (headBytes + length > cursor.left) throw cutOff()
+  const whole = final && !open && number !== PADDING_NUMBER
+  if (whole && headBytes + length <= cursor.leftInPiece) {
+    const behind = runOf(cursor.piece, cursor.offset, sink)
+    if (behind > cursor.offset) return cursor.skip(behind - cursor.offset)
+  }
+  cursor.skip(headBytes)
+  if (number === PADDING_NUMBER) {
+    sink.onPadding(length)
+    cursor.skip(length)
+  } else if (whole && length <= cursor.leftInPiece) {
+    sink.onMessage(number, cursor.piece, cursor.offset, cursor.offset + length)
+    cursor.skip(length)
+  } else {
+    sink.onChunkStart(number, final, length, total)
+    cursor.take(length, sink)
+    sink.onChunkEnd()
   }
 }
 
 const NOTHING = new Uint8Array(0)
+/** Where the head of a chunk is gathered that crosses a border; it is read before anybody else is called. */
+const gathered = new Uint8Array(MAX_CHUNK_HEADER_BYTES)
 
 /** A place in a run of bytes that lies in several pieces. */
 class PieceCursor {
@@ -256,29 +196,29 @@ class PieceCursor {
   /** Bytes up to the end of the last piece. */
   left: number
 
-  constructor(pieces: readonly Uint8Array[]) {
-    this.#pieces = pieces
-    this.left = byteLength(pieces)
-    this.#settle()
+  constructor(bytes: Bytes, start: number) {
+    this.#pieces = bytes instanceof Uint8Array ? [bytes] : bytes
+    this.left = byteLength(bytes)
+    this.skip(start)
   }
 
   get leftInPiece(): number {
     return this.piece.length - this.offset
   }
 
-  /** The next bytes, as many as `scratch` takes or there are, without moving on. */
-  peek(scratch: Uint8Array): Uint8Array {
-    const wanted = Math.min(scratch.length, this.left)
-    if (this.leftInPiece >= wanted) return this.piece.subarray(this.offset, this.offset + wanted)
+  /** The bytes that the next head is in: the piece, where it cannot go beyond its end, or a copy that begins with it. */
+  head(): Uint8Array {
+    const wanted = Math.min(MAX_CHUNK_HEADER_BYTES, this.left)
+    if (this.leftInPiece >= wanted) return this.piece
     let filled = 0
     let from = this.offset
     for (let i = this.#index; filled < wanted; i++) {
       const part = (this.#pieces[i] as Uint8Array).subarray(from, from + wanted - filled)
-      scratch.set(part, filled)
+      gathered.set(part, filled)
       filled += part.length
       from = 0
     }
-    return scratch.subarray(0, wanted)
+    return gathered.subarray(0, wanted)
   }
 
   /** Hands the next `count` bytes to the sink, in as many views as needed. */

@@ -9,6 +9,7 @@ import {
   MAX_PAYLOAD_BYTES,
   TRAILER_BYTES,
   checkFrameHeader,
+  frameBytesAt,
   readFrameHeader,
   readFrameTrailer,
 } from './frame.js'
@@ -88,30 +89,21 @@ export class FrameDecoder {
     const end = bytes.length
     let at = 0
     while (at < end) {
-      if (this.#taken === 0) {
-        const next = this.#wholeFrame(bytes, at, sink)
-        if (next > 0) {
-          at = next
-          continue
-        }
-      }
-      if (this.#taken < HEADER_BYTES) at = this.#partOfHeader(bytes, at, sink)
+      if (this.#taken === 0 && end - at >= frameBytesAt(bytes, at)) at = this.#wholeFrame(bytes, at, sink)
+      else if (this.#taken < HEADER_BYTES) at = this.#partOfHeader(bytes, at, sink)
       else if (this.#taken < this.#trailerAt) at = this.#partOfPayload(bytes, at, sink)
       else at = this.#partOfTrailer(bytes, at, sink)
     }
     this.#spent = false
   }
 
-  /** Delivers the frame that begins at `at` and returns the offset after it, or 0 when it is not all there. */
+  /** Delivers the frame that lies at `at` and returns the offset after it. */
   #wholeFrame(bytes: Uint8Array, at: number, sink: FrameSink): number {
-    const available = bytes.length - at
-    if (available < FRAME_OVERHEAD) return 0
     const fault = checkFrameHeader(bytes, at, HEADER_BYTES, this.#maxFrameBytes)
     if (fault !== undefined) throw new FrameError(fault, 'no HTX frame')
     const header = readFrameHeader(bytes, at, this.#header)
     const payloadAt = at + HEADER_BYTES
     const trailerAt = payloadAt + header.length
-    if (trailerAt + TRAILER_BYTES > bytes.length) return 0
     const crc =
       trailerAt - at <= IN_PLACE_BYTES
         ? crc32Range(bytes, at, trailerAt)

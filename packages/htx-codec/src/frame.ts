@@ -148,6 +148,11 @@ export function checkFrameHeader(
   return undefined
 }
 
+/** Size of the frame that begins at `offset`, as its header has it; `Infinity` while its length is not all there. */
+export function frameBytesAt(source: Uint8Array, offset: number): number {
+  return offset + 7 <= source.length ? readUint24(source, offset + 4) + FRAME_OVERHEAD : Infinity
+}
+
 /**
  * A whole frame in a new buffer.
  * @throws ArgumentError when a field does not fit its width or a reserved flag is set.

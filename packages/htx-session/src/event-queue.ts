@@ -30,12 +30,13 @@ export class EventQueue {
   }
 
   pushPacket(bytes: Uint8Array): void {
-    this.pushPackets([bytes])
+    if (this.#run === undefined) this.pushPackets([bytes])
+    else this.#run.packets.push(bytes)
   }
 
+  /** The array is the queue's from here on. */
   pushPackets(packets: Uint8Array[]): void {
-    if (this.#run === undefined) this.#queue.push((this.#run = new PacketRun(packets)))
-    else for (const bytes of packets) this.#run.packets.push(bytes)
+    this.#queue.push((this.#run = new PacketRun(packets)))
   }
 
   /**
@@ -43,11 +44,10 @@ export class EventQueue {
    * Calls it from the loop and by nobody in between, who would be compiled with all that the handler does once more.
    */
   takePackets(handler: Pick<ConnectionHandler, 'onPacket'>, info: PacketInfo): void {
-    const run = this.#queue.peek()
-    if (!(run instanceof PacketRun)) return
-    const { packets } = run
-    while (run.taken < packets.length) handler.onPacket(packets[run.taken++] as Uint8Array, info)
-    this.#shift()
+    for (let run; (run = this.#queue.peek()) instanceof PacketRun; this.#shift()) {
+      const { packets } = run
+      while (run.taken < packets.length) handler.onPacket(packets[run.taken++] as Uint8Array, info)
+    }
   }
 
   /** Packets that were not taken are not told. The run in hand, when `takePackets` is what calls this, ends there. */
