@@ -12,6 +12,7 @@ export const MAX_UNFINISHED_BYTES = 32 * 1024 * 1024
 export const EMERGENCY_PLACES = 4
 
 interface Unfinished {
+  readonly number: number
   readonly bytes: Uint8Array
   filled: number
   /** Where it stood when its progress was looked at last. */
@@ -38,7 +39,11 @@ export interface MessageAssemblerOptions {
 export class MessageAssembler implements ChunkSink {
   readonly #options: MessageAssemblerOptions
   readonly #deliver: MessageAssemblerOptions['deliver']
-  readonly #unfinished = new Map<number, Unfinished>()
+  /**
+   * At most {@link MAX_UNFINISHED_MESSAGES}, mostly one. No Map: an outgrown table of a Map refers to the next one, so that
+   * one such table that has become old keeps all that follow it, and what is in them, from a collection of young objects.
+   */
+  readonly #unfinished: Unfinished[] = []
   #reservedBytes = 0
   /** The number that the next new message must have. */
   #next = 1
@@ -49,7 +54,6 @@ export class MessageAssembler implements ChunkSink {
   #runBytes = 0
   // the chunk in hand, between onChunkStart and onChunkEnd
   #current: Unfinished | undefined
-  #currentNumber = 0
   #currentFinal = false
   /** The chunk in hand is a whole message that only lies in several pieces. */
   #currentWhole = false
@@ -65,7 +69,7 @@ export class MessageAssembler implements ChunkSink {
   }
 
   get unfinishedMessages(): number {
-    return this.#unfinished.size
+    return this.#unfinished.length
   }
 
   /** Called before chunks are read, so that new messages know when they began. */
@@ -74,7 +78,7 @@ export class MessageAssembler implements ChunkSink {
   }
 
   isOpen(number: number): boolean {
-    return number < this.#next && this.#unfinished.has(number)
+    return number < this.#next && this.#find(number) !== undefined
   }
 
   beginRun(): MessageRun {
@@ -106,18 +110,17 @@ export class MessageAssembler implements ChunkSink {
     this.#take(length)
     let message: Unfinished
     if (total === undefined) {
-      message = this.#unfinished.get(number) as Unfinished
+      message = this.#find(number) as Unfinished
     } else {
       this.#begin(number, total)
       if (!final) this.#reserve(total)
-      message = { bytes: new Uint8Array(total), filled: 0, filledThen: 0, lookedAt: this.#now }
-      if (!final) this.#watch(number, message)
+      message = { number, bytes: new Uint8Array(total), filled: 0, filledThen: 0, lookedAt: this.#now }
+      if (!final) this.#watch(message)
     }
     const after = message.filled + length
     if (final ? after !== message.bytes.length : after >= message.bytes.length)
       throw new HtxSessionError('MALFORMED', 'the chunks of a message do not add up to its length')
     this.#current = message
-    this.#currentNumber = number
     this.#currentFinal = final
     this.#currentWhole = final && total !== undefined
     // memory for an unfinished message is reserved as a whole, so that its chunks hold no credit
@@ -135,8 +138,8 @@ export class MessageAssembler implements ChunkSink {
     this.#current = undefined
     if (!this.#currentFinal) return
     if (!this.#currentWhole) {
-      this.#unfinished.delete(this.#currentNumber)
-      if (this.#unfinished.size === 0) this.#checkAt = Infinity
+      this.#forget(message)
+      if (this.#unfinished.length === 0) this.#checkAt = Infinity
       this.#release(message.bytes.length)
     }
     this.#deliver(message.bytes, this.#currentWhole ? message.bytes.length + CHUNK_COST_BYTES : 0)
@@ -157,7 +160,7 @@ export class MessageAssembler implements ChunkSink {
     const { minProgressBytesPerSecond, progressWindowMs } = this.#options
     const wanted = (minProgressBytesPerSecond * progressWindowMs) / 1_000
     this.#checkAt = Infinity
-    for (const message of this.#unfinished.values()) {
+    for (const message of this.#unfinished) {
       if (now >= message.lookedAt + progressWindowMs) {
         if (message.filled - message.filledThen < wanted) return true
         message.filledThen = message.filled
@@ -170,7 +173,7 @@ export class MessageAssembler implements ChunkSink {
 
   /** Begins the measurement of progress anew: it was we who held the other side up. */
   forgiveProgress(now: Millis): void {
-    for (const message of this.#unfinished.values()) {
+    for (const message of this.#unfinished) {
       message.filledThen = message.filled
       message.lookedAt = now
     }
@@ -178,15 +181,28 @@ export class MessageAssembler implements ChunkSink {
 
   /** Gives everything back; the session is over. */
   clear(): void {
-    this.#unfinished.clear()
+    this.#unfinished.length = 0
     this.#checkAt = Infinity
     this.#current = undefined
     this.#release(this.#reservedBytes)
   }
 
-  #watch(number: number, message: Unfinished): void {
+  #find(number: number): Unfinished | undefined {
+    for (let i = 0; i < this.#unfinished.length; i++) {
+      const message = this.#unfinished[i] as Unfinished
+      if (message.number === number) return message
+    }
+    return undefined
+  }
+
+  #forget(message: Unfinished): void {
+    const last = this.#unfinished.pop() as Unfinished
+    if (last !== message) this.#unfinished[this.#unfinished.indexOf(message)] = last
+  }
+
+  #watch(message: Unfinished): void {
     const { minProgressBytesPerSecond, progressWindowMs } = this.#options
-    this.#unfinished.set(number, message)
+    this.#unfinished.push(message)
     if (minProgressBytesPerSecond > 0) this.#checkAt = Math.min(this.#checkAt, message.lookedAt + progressWindowMs)
   }
 
@@ -204,7 +220,7 @@ export class MessageAssembler implements ChunkSink {
   }
 
   #reserve(bytes: number): void {
-    if (this.#unfinished.size >= MAX_UNFINISHED_MESSAGES || this.#reservedBytes + bytes > MAX_UNFINISHED_BYTES)
+    if (this.#unfinished.length >= MAX_UNFINISHED_MESSAGES || this.#reservedBytes + bytes > MAX_UNFINISHED_BYTES)
       throw new HtxSessionError('FLOW_CONTROL_VIOLATION', 'too many unfinished messages')
     if (!this.#options.budget.tryReserve(bytes))
       throw new HtxSessionError('REASSEMBLY_BUSY', 'no memory left for unfinished messages', { retryable: true })
