@@ -12,6 +12,7 @@ import { gzipSync } from 'node:zlib'
 import { createNode } from '@aiv/core'
 import { createIdentity } from '@aiv/security'
 import { webSocket } from '@aiv/websocket'
+import { build } from 'esbuild'
 import { cache, installPacked, root, temporaryFolder } from './support.mjs'
 
 const FILE_BYTES = 4 * 1024 * 1024
@@ -62,7 +63,7 @@ describe('a page with the packed packages', { timeout: 600_000 }, () => {
     copyFileSync(join(root, 'tools/browser/page.mjs'), join(folder, 'page.mjs'))
     mkdirSync(scripts)
     // a module for Node in the bundle ends this with an error
-    await fetched('esbuild').build({
+    await build({
       absWorkingDir: folder,
       entryPoints: ['page.mjs'],
       bundle: true,

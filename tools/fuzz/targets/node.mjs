@@ -2,19 +2,22 @@ import { encodeFrame } from '@aiv/htx-codec'
 import { identityFromSeed, nodeCrypto, signPeerRecord } from '@aiv/security'
 import { encodePing } from '@aiv/routing'
 import { equalBytes, toHex } from '@aiv/transport-api'
-import { safeFileName } from '../../../packages/node/dist/file/file-name.js'
 import {
+  FileReceiverCore,
+  LineDecoder,
   decodeFileAnswer,
   decodeFileRequest,
   encodeAnswer,
   encodeCancel,
   encodeOffer,
+  inspectBytes,
+  inspectText,
+  inspectionKinds,
+  parseLocalRequest,
+  parseLocalResponse,
+  safeFileName,
   writeDataHeader,
-} from '../../../packages/node/dist/file/file-protocol.js'
-import { FileReceiverCore } from '../../../packages/node/dist/file/file-receiver-core.js'
-import { inspectBytes, inspectText, inspectionKinds } from '../../../packages/node/dist/inspect/inspect.js'
-import { LineDecoder } from '../../../packages/node/dist/local/line-decoder.js'
-import { parseLocalRequest, parseLocalResponse } from '../../../packages/node/dist/local/local-protocol.js'
+} from '../../../packages/node/dist/internal.js'
 import { codec, ensure } from '../expect.mjs'
 import { cut } from '../mutate.mjs'
 

@@ -13,6 +13,7 @@ import {
   parseRecipient,
   parseSeconds,
 } from './arguments.js'
+import { packageFolder } from '../package-folder.js'
 import { makeContext, type Context, type GlobalOptions } from './context.js'
 import { demo, demoNodeCommand, type DemoCommandOptions } from './demo-command.js'
 import { id, init } from './identity-commands.js'
@@ -168,6 +169,6 @@ function checked<T>(parse: (text: string) => T): (text: string) => T {
 }
 
 function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  const text = readFileSync(new URL('package.json', packageFolder), 'utf8')
   return (JSON.parse(text) as { version: string }).version
 }

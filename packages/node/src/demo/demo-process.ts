@@ -1,11 +1,12 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { CommandError } from '../errors.js'
+import { packageFolder } from '../package-folder.js'
 import { RemoteError } from '../local/local-client.js'
 import type { DemoCommand, DemoCommands, DemoEvent, DemoReply } from './demo-protocol.js'
 
 /** The program itself: its hidden command `demo-node` becomes one of the three nodes. */
-const PROGRAM = fileURLToPath(new URL('../../bin/aiv.mjs', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('bin/aiv.mjs', packageFolder))
 /** Set in the environment of those processes: the hidden command is nothing for anybody else. */
 export const DEMO_VARIABLE = 'AIV_DEMO_NODE'
 /** Longest that a process may take to end by itself, in ms. */
