@@ -5,9 +5,9 @@
 //   --only NAME   delivery, fragments or duty
 //
 // What is simulated and what is not: docs/decisions/0252-what-the-mesh-is-compared-with.md.
-import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { build } from 'esbuild'
 
 const bitchat = fileURLToPath(new URL('../../packages/bitchat', import.meta.url))
 
@@ -17,12 +17,18 @@ const { values } = parseArgs({
 const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => String(i + 1))
 if (seeds.length === 0) throw new Error(`--seeds ${values.seeds}: from 1`)
 
-const compiler = fileURLToPath(new URL('../../node_modules/typescript/bin/tsc', import.meta.url))
-const { status } = spawnSync(process.execPath, [compiler, '-b', `${bitchat}/tsconfig.spec.json`], { stdio: 'inherit' })
-if (status !== 0) process.exit(status ?? 1)
-const { allRules, deliver, deliveryDefaults, measureDutyCycle, sendFragments } = await import(
-  new URL('../../packages/bitchat/out-tsc/spec/test/simulation/index.js', import.meta.url)
-)
+// the simulation is among the tests, in TypeScript
+const simulation = `${bitchat}/out-tsc/simulation.js`
+await build({
+  entryPoints: [`${bitchat}/test/simulation/index.ts`],
+  outfile: simulation,
+  bundle: true,
+  packages: 'external',
+  format: 'esm',
+  target: 'es2022',
+  logLevel: 'warning',
+})
+const { allRules, deliver, deliveryDefaults, measureDutyCycle, sendFragments } = await import(pathToFileURL(simulation))
 const { dutyCycleLevels } = await import(new URL('../../packages/bitchat/dist/index.js', import.meta.url))
 
 const tables = { delivery, fragments, duty }

@@ -61,6 +61,19 @@ describe('a session', () => {
   })
 })
 
+test('the middle of a frame brings nothing that would have to be polled, its end does', () => {
+  const pair = SessionPair.open()
+  pair.send(pair.initiator, filled(10_000))
+  const frame = joinBytes(pair.initiator.session.pollOutput(pair.now) ?? [])
+  const cuts = [0, 10, 5_000, frame.length - 1, frame.length]
+  const told = cuts.slice(1).map((end, i) => {
+    return pair.responder.session.handleInput(pair.now, frame.subarray(cuts[i], end))
+  })
+  expect(told).toEqual([false, false, false, true])
+  pair.settle()
+  expect(pair.responder.sizes).toEqual([10_000])
+})
+
 describe('the order of a set-up', () => {
   /** Hands over what one side has to say, once. */
   function pass(pair: SessionPair, from: Side): void {
