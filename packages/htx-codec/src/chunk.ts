@@ -103,8 +103,15 @@ export function readChunks(payload: Bytes, sink: ChunkSink): void {
     start = runOf(payload, 0, sink)
     if (start === payload.length) return
   }
-  const cursor = new PieceCursor(payload, start)
-  while (cursor.left > 0) readChunk(cursor, sink)
+  const cursor = spare ?? new PieceCursor()
+  spare = undefined
+  try {
+    cursor.open(payload, start)
+    while (cursor.left > 0) readChunk(cursor, sink)
+  } finally {
+    cursor.close()
+    spare = cursor
+  }
 }
 
 function runOf(bytes: Uint8Array, start: number, sink: ChunkSink): number {
@@ -183,23 +190,34 @@ function readChunk(cursor: PieceCursor, sink: ChunkSink): void {
 }
 
 const NOTHING = new Uint8Array(0)
-/** Where the head of a chunk is gathered that crosses a border; it is read before anybody else is called. */
+/** Where the head of a chunk is gathered that crosses a border; it is read before the sink is told of the chunk. */
 const gathered = new Uint8Array(MAX_CHUNK_HEADER_BYTES)
+
+const NO_PIECES: readonly Uint8Array[] = []
 
 /** A place in a run of bytes that lies in several pieces. */
 class PieceCursor {
-  readonly #pieces: readonly Uint8Array[]
+  #pieces = NO_PIECES
   #index = -1
   /** The piece that the next byte is in, and where. */
   piece: Uint8Array = NOTHING
   offset = 0
   /** Bytes up to the end of the last piece. */
-  left: number
+  left = 0
 
-  constructor(bytes: Bytes, start: number) {
+  open(bytes: Bytes, start: number): void {
     this.#pieces = bytes instanceof Uint8Array ? [bytes] : bytes
     this.left = byteLength(bytes)
     this.skip(start)
+  }
+
+  /** Lets go of the bytes, wherever it stands. */
+  close(): void {
+    this.#pieces = NO_PIECES
+    this.#index = -1
+    this.piece = NOTHING
+    this.offset = 0
+    this.left = 0
   }
 
   get leftInPiece(): number {
@@ -247,6 +265,9 @@ class PieceCursor {
     }
   }
 }
+
+/** The one that is used again: see docs/decisions/0146-one-of-them-stays-alive.md. */
+let spare: PieceCursor | undefined
 
 function cutOff(): ChunkError {
   return new ChunkError('a chunk goes beyond its frame')

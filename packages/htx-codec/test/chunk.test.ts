@@ -268,6 +268,20 @@ describe('chunks', () => {
       throw new RangeError('enough')
     }
     expect(() => readChunks(fromHex('0300'), listener)).toThrow(RangeError)
+    expect(read([fromHex('03'), fromHex('0161')]).told).toHaveLength(1)
+  })
+
+  test('are read while others are, by a sink that does so', () => {
+    const outer = new Listener()
+    const inner = new Listener()
+    const tell = outer.onMessage.bind(outer)
+    outer.onMessage = (...message) => {
+      tell(...message)
+      readChunks([fromHex('1301'), fromHex('78')], inner)
+    }
+    readChunks([fromHex('0301'), fromHex('610501'), fromHex('62')], outer)
+    expect(outer.told.map((message) => ('bytes' in message ? message.bytes : ''))).toEqual(['61', '62'])
+    expect(inner.told).toHaveLength(2)
   })
 
   test('survive any bytes, with the same verdict and chunks however they are split', () => {

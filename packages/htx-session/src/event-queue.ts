@@ -4,6 +4,8 @@ import type { HtxSessionEvent } from './session-events.js'
 
 /** Packets that came one after another, with nothing else between them. */
 class PacketRun {
+  /** Never used: see docs/decisions/0146-one-of-them-stays-alive.md. */
+  static readonly alwaysAlive = new PacketRun([])
   /** So many of them were taken. */
   taken = 0
   constructor(readonly packets: Uint8Array[]) {}

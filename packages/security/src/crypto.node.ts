@@ -268,7 +268,13 @@ class NodeAead implements Aead {
   }
 }
 
+/** A key of zeros, with which nothing is ever sealed. */
+const EXAMPLE = ['aes-256-gcm', new Uint8Array(32), new Uint8Array(12)] as const
+
 class NodeAeadOpener implements AeadOpener {
+  /** Never used: see docs/decisions/0146-one-of-them-stays-alive.md. */
+  static readonly alwaysAlive = [NodeAeadOpener.#example(), createCipheriv(...EXAMPLE, tagLength)]
+
   readonly #decipher: DecipherGCM
   #pieces: Uint8Array[] = []
 
@@ -291,6 +297,12 @@ class NodeAeadOpener implements AeadOpener {
       return undefined
     }
     return pieces
+  }
+
+  static #example(): NodeAeadOpener {
+    const opener = new NodeAeadOpener(createDecipheriv(...EXAMPLE, tagLength))
+    opener.update(new Uint8Array(1))
+    return opener
   }
 }
 
