@@ -37,6 +37,14 @@ function checkFiles(paths) {
   const stray =
     /(^|\/)(test|tests|coverage|out-tsc|node_modules)\/|\.test\.|\.tsbuildinfo$|tsconfig|jest\.config|(^|\/)\./
   for (const path of paths) if (stray.test(path)) problems.push(`${path} does not belong into the tarball`)
+  // a build that came out of the cache leaves what an older one put beside it
+  const scripts = paths.filter((path) => /^dist\/.*\.js$/.test(path))
+  const named = [JSON.stringify(manifest.exports), ...scripts.map((path) => readFileSync(path, 'utf8'))]
+  for (const path of scripts) {
+    const name = path.replace('dist/', './')
+    const isUsed = named.some((text) => text.includes(`"${name}"`) || text.includes(`"./${path}"`))
+    if (!isUsed && path !== 'dist/internal.js') problems.push(`${path} is not of this build: remove dist`)
+  }
   if (paths.includes('LICENSE') && readFileSync('LICENSE', 'utf8') !== readFileSync(join(root, 'LICENSE'), 'utf8')) {
     problems.push('LICENSE differs from the one at the top')
   }
