@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { spawnSync } from 'node:child_process'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
@@ -20,6 +20,7 @@ try {
   const tarball = resolve(target, packed.filename)
   checkFiles(packed.files.map(({ path }) => path))
   checkManifest()
+  await checkErrorNames()
   await checkWithPublint(tarball)
   checkTypes(tarball)
   console.log(`${packed.name} ${packed.version}: ${packed.files.length} files, ${packed.size} bytes packed`)
@@ -63,6 +64,13 @@ function checkManifest() {
   for (const name of Object.keys(manifest.dependencies ?? {})) {
     if (name === '@aiv/testkit' && manifest.name !== '@aiv/testkit') problems.push('the testkit is a dev dependency')
   }
+}
+
+/** An error is named after its class, which a bundler renames where another thing of the package has that name. */
+async function checkErrorNames() {
+  for (const [name, value] of Object.entries(await import(pathToFileURL(resolve('dist/index.js')))))
+    if (value?.prototype instanceof Error && value.name !== name)
+      problems.push(`the class ${name} is named ${value.name}`)
 }
 
 async function checkWithPublint(tarball) {
