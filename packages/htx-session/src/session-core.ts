@@ -360,7 +360,10 @@ export class HtxSession implements ProtocolCore<HtxSessionEvent, Uint8Array, rea
     return this.#early !== undefined || (this.#earlyRemote !== undefined && this.#queues.messages > 0)
   }
 
-  /** Ends the session at once and without a CLOSE, so that the other side takes it for a broken connection. */
+  /**
+   * Ends the session at once and without a CLOSE, so that the other side takes it for a broken connection. Packets that came
+   * and were not taken are dropped.
+   */
   abort(now: Millis, error: Error): void {
     this.#now = now
     this.#events.dropPackets()

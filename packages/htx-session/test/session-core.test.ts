@@ -61,6 +61,25 @@ describe('a session', () => {
   })
 })
 
+test('who aborts, also behind the other side’s CLOSE, is given nothing of what came before', () => {
+  const pair = SessionPair.open()
+  pair.send(pair.initiator, filled(100))
+  pair.send(pair.initiator, filled(200))
+  pair.initiator.session.close(pair.now)
+  const { session } = pair.responder
+  session.handleInput(pair.now, joinBytes(pair.initiator.session.pollOutput(pair.now) ?? []))
+  const taken: Uint8Array[] = []
+  const onPacket = (bytes: Uint8Array): void => {
+    taken.push(bytes)
+    session.abort(pair.now, new Error('enough'))
+  }
+  session.takePackets({ onPacket }, { delivery: 'reliable', early: false })
+  expect(taken.map(({ length }) => length)).toEqual([100])
+  const rest = []
+  for (let event; (event = session.pollEvent()) !== undefined;) rest.push(event.type)
+  expect(rest).toEqual(['closed'])
+})
+
 test('the middle of a frame brings nothing that would have to be polled, its end does', () => {
   const pair = SessionPair.open()
   pair.send(pair.initiator, filled(10_000))
